@@ -1,0 +1,116 @@
+//! The trait every connector implements.
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use tidelock_model::filter::{BoundFilter, Condition};
+use tidelock_model::object::{MatchingRule, ResourceObject, Schema};
+use tidelock_model::value::Value;
+
+use crate::{AsyncUpdates, Error, ErrorKind, Found, LiveSync, ObjectStream, Result, SearchRequest};
+
+/// A connection to a resource, opened from its configuration. Methods may be called concurrently.
+#[async_trait]
+pub trait Connector: Send + Sync {
+    /// Says which object classes and attributes the resource has.
+    ///
+    /// * There is at least one class; each has a primary identifier among its attributes.
+    /// * Two calls on an unchanged resource agree.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unreachable`] or [`ErrorKind::Config`] where the resource cannot say.
+    async fn schema(&self) -> Result<Schema>;
+
+    /// Streams the objects of a class.
+    ///
+    /// * Every object is of the class asked for and has the primary identifier.
+    /// * An unreadable object is one error item of kind [`ErrorKind::InvalidData`], and the search goes on.
+    /// * The last item is [`Found::End`] with the verdict; an error of another kind ends the stream without one.
+    /// * An unknown class is [`ErrorKind::Unsupported`].
+    /// * The objects of one search are all different.
+    ///
+    /// # Cancellation
+    /// Dropping the stream ends the search.
+    fn search(&self, request: SearchRequest) -> ObjectStream<'_>;
+
+    /// Checks that the resource can be reached and used as configured. Provided: reads the schema.
+    ///
+    /// # Errors
+    /// Whatever stands in the way.
+    async fn test(&self) -> Result<()> {
+        self.schema().await.map(drop)
+    }
+
+    /// Reads the objects with these primary identifiers, in the order asked for; none for an object that does not exist.
+    /// Provided: one complete search of the class.
+    ///
+    /// * An object that exists is given, as a search would give it.
+    /// * `None` means that the resource has no such object: it is said only after a complete read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OutcomeUnknown`] where the read was incomplete, and whatever the search fails with.
+    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Option<ResourceObject>>> {
+        let schema = self.schema().await?;
+        let class = schema.class(class).ok_or_else(|| Error::unsupported(format!("there is no object class '{class}'")))?;
+        let wanted: Vec<_> = identifiers.iter().map(|identifier| class.normalize_identifier(identifier)).collect();
+        let mut found: Vec<Option<ResourceObject>> = vec![None; wanted.len()];
+        let request = SearchRequest::new(class.name.clone()).with_filter(BoundFilter::Attribute {
+            name: class.primary_identifier.clone(),
+            rule: class.attribute(&class.primary_identifier).map_or(MatchingRule::Exact, |a| a.matching_rule),
+            condition: Condition::AnyOf(wanted.iter().map(|identifier| Value::string(&**identifier)).collect()),
+        });
+        let request = if self.supports(&class.name, &request.filter) { request } else { SearchRequest::new(class.name.clone()) };
+        let mut stream = self.search(request);
+        let mut unreadable = false;
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(Found::Object(object)) => {
+                    let identifier = class.normalize_identifier(&object.identifier);
+                    if let Some(at) = wanted.iter().position(|w| *w == identifier) {
+                        found[at] = Some(object);
+                    }
+                }
+                Ok(Found::End(verdict)) if verdict.is_complete() && !unreadable => return Ok(found),
+                Ok(Found::End(_)) => break,
+                Err(error) if error.kind() == ErrorKind::InvalidData => unreadable = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if found.iter().all(Option::is_some) {
+            return Ok(found);
+        }
+        Err(Error::new(ErrorKind::OutcomeUnknown, "the objects could not be looked up: the read was incomplete"))
+    }
+
+    /// Whether a search honours this filter completely. Provided: only the filter that lets everything through.
+    ///
+    /// Where it says no, the engine hands over what is supported and checks the rest itself.
+    fn supports(&self, class: &str, filter: &BoundFilter) -> bool {
+        let _ = class;
+        *filter == BoundFilter::All
+    }
+
+    /// How the resource itself would be asked, for people; none where there is nothing to show.
+    fn native_query(&self, request: &SearchRequest) -> Option<String> {
+        let _ = request;
+        None
+    }
+
+    /// How many objects a search would give, where that is known cheaply; an estimate is good enough.
+    ///
+    /// # Errors
+    /// Whatever stands in the way; the engine then goes without.
+    async fn count(&self, request: &SearchRequest) -> Result<Option<u64>> {
+        let _ = request;
+        Ok(None)
+    }
+
+    /// The ability to say what changed since a token, if the resource has it.
+    fn live_sync(&self) -> Option<&dyn LiveSync> {
+        None
+    }
+
+    /// The ability to push changes, if the resource has it.
+    fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
+        None
+    }
+}
