@@ -12,6 +12,7 @@ pub mod definition;
 pub mod diagnostic;
 pub mod document;
 pub mod filter;
+mod json;
 pub mod name;
 pub mod object;
 pub mod oid;

@@ -128,6 +128,43 @@ impl Items {
         self.0.iter().find(|(key, _)| key_matches(key, name)).map_or_else(|| key_for(name), |(key, _)| Arc::clone(key))
     }
 
+    /// All values at the end of a path of keys, through every value of the containers on the way.
+    pub fn at_path<'a>(&'a self, path: &[impl AsRef<str>]) -> Vec<&'a Value> {
+        let Some((last, containers)) = path.split_last() else { return Vec::new() };
+        let mut here = vec![self];
+        for key in containers {
+            here = here
+                .into_iter()
+                .flat_map(|items| items.get(key.as_ref()))
+                .filter_map(|value| match value {
+                    Value::Container(items) => Some(&**items),
+                    _ => None,
+                })
+                .collect();
+        }
+        here.into_iter().flat_map(|items| items.get(last.as_ref())).collect()
+    }
+
+    /// Sets the values at the end of a path of keys, making single-valued containers on the way; no values remove the
+    /// item. Containers that become empty go with it. A path through something that is no container changes nothing.
+    pub fn set_at_path(&mut self, path: &[impl AsRef<str>], values: Values) {
+        match path {
+            [] => {}
+            [key] => self.set(key.as_ref(), values),
+            [key, rest @ ..] => {
+                let mut inner = match self.first(key.as_ref()) {
+                    None => Items::new(),
+                    Some(Value::Container(items)) => (**items).clone(),
+                    Some(_) => return,
+                };
+                inner.set_at_path(rest, values);
+                let emptied =
+                    if inner.is_empty() { Values::new() } else { Values::from_iter([Value::Container(Box::new(inner))]) };
+                self.set(key.as_ref(), emptied);
+            }
+        }
+    }
+
     /// Sets the values of an item; no values remove it. Keeps the place of an item that exists.
     pub fn set(&mut self, key: impl Into<Arc<str>> + AsRef<str>, values: Values) {
         let at = self.0.iter().position(|(name, _)| &**name == key.as_ref());
