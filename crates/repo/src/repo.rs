@@ -1,0 +1,278 @@
+//! The trait that the engine sees.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tidelock_model::object::{Focus, FocusType, Intent, Kind, MatchingRule, Shadow};
+use tidelock_model::{Items, Oid, Timestamp};
+
+use crate::{Applied, Batch, ObjectKey, ObjectType, OperationResult, Result, StoredObject};
+
+/// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FocusKey(pub i64);
+
+/// A handle of a stored shadow, of use with the repository that gave it, for as long as the shadow exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShadowKey(pub i64);
+
+/// A digest of what a shadow was made from: the object, the definition, whatever decided. Equal digests: nothing to do.
+pub type Fingerprint = [u8; 16];
+
+/// What the first look-up tells of a living shadow: enough to pass over an unchanged object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownShadow {
+    /// Its handle.
+    pub key: ShadowKey,
+    /// The digest stored with it; none if it must be looked at.
+    pub fingerprint: Option<Fingerprint>,
+    /// The run that last met it; 0 for none.
+    pub last_run: u32,
+}
+
+/// A shadow as stored, with the focus that owns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredShadow {
+    /// Its handle.
+    pub key: ShadowKey,
+    /// The shadow.
+    pub shadow: Shadow,
+    /// Its owner.
+    pub owner: Option<StoredFocus>,
+}
+
+/// A focus as stored. `focus.version` is its version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredFocus {
+    /// Its handle.
+    pub key: FocusKey,
+    /// The focus.
+    pub focus: Focus,
+}
+
+/// An item of foci by whose values they are found. Declaring it makes the repository index it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IndexedItem {
+    /// Which foci.
+    pub focus_type: FocusType,
+    /// The path of item keys from the focus, such as `["extension", "badge"]`. Never empty.
+    pub path: Box<[Arc<str>]>,
+    /// Which values count as the same.
+    pub rule: MatchingRule,
+}
+
+/// Which shadows are meant.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShadowFilter {
+    /// Those of a resource.
+    pub resource: Option<Oid>,
+    /// Those of an object class.
+    pub class: Option<Arc<str>>,
+    /// Those whose kind is this one.
+    pub kind: Option<Kind>,
+    /// Those whose intent is this one.
+    pub intent: Option<Intent>,
+    /// Dead ones as well.
+    pub dead: bool,
+}
+
+/// Which of a shadow's two timestamps is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SyncLevel {
+    /// `synchronized`.
+    Basic,
+    /// `fully_synchronized`.
+    Full,
+}
+
+/// The living shadows that a reconciliation has not met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remaining {
+    /// Among which shadows; `dead` is of no effect.
+    pub filter: ShadowFilter,
+    /// The timestamp that decides.
+    pub level: SyncLevel,
+    /// Those whose timestamp is this or earlier, or missing.
+    pub until: Timestamp,
+}
+
+/// Holds the right to run; dropping it gives it back. It goes with the process, however that ends.
+pub struct RunGuard(#[allow(dead_code, reason = "held for its drop")] Box<dyn Any + Send + Sync>);
+
+/// Where everything that must outlive a run is kept.
+///
+/// Every method is atomic. Methods may be called concurrently; what a call that returned has written is seen by every
+/// later call. Lists come in a stable order (that of creation) unless said otherwise.
+#[async_trait]
+pub trait Repo: Send + Sync {
+    // ---- objects -----------------------------------------------------------------------------------------------------
+
+    /// Stores definitions and foci: by OID, or by type and name where there is none. Gives what became of each, in order, with its OID.
+    ///
+    /// * All of them are stored, or none.
+    /// * Applying the same again is [`Applied::Unchanged`] for each.
+    /// * An applied focus replaces the content of the stored one, whose version grows; its shadows keep their links and
+    ///   lose their fingerprints.
+    /// * A resource or object template that was created or updated leaves the fingerprints alone: the definition is part of them.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Duplicate`] where two objects of a type would have the same name.
+    async fn apply(&self, objects: Vec<StoredObject>, foci: Vec<(Option<Oid>, Focus)>) -> Result<Vec<(Oid, Applied)>>;
+
+    /// One definition, by type and key.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn object(&self, object_type: &ObjectType, key: &ObjectKey) -> Result<Option<StoredObject>>;
+
+    /// All definitions of a type.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn objects(&self, object_type: &ObjectType) -> Result<Vec<StoredObject>>;
+
+    /// One focus, by type and key.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn focus(&self, focus_type: FocusType, key: &ObjectKey) -> Result<Option<StoredFocus>>;
+
+    /// Foci of a type after a handle, at most `limit` of them.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn foci(&self, focus_type: FocusType, after: Option<FocusKey>, limit: usize) -> Result<Vec<StoredFocus>>;
+
+    /// One shadow, dead or alive, by OID or name; of several of one name a living one, the youngest.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn shadow(&self, key: &ObjectKey) -> Result<Option<StoredShadow>>;
+
+    /// Shadows after a handle, at most `limit` of them. Owners come with their OID and without content that was not needed:
+    /// `StoredShadow::owner` is none here, `shadow.owner` says whose it is.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn shadows(&self, filter: &ShadowFilter, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>>;
+
+    /// How many shadows there are.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn count_shadows(&self, filter: &ShadowFilter) -> Result<u64>;
+
+    /// The living shadows of each of these foci.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn projections(&self, foci: &[FocusKey]) -> Result<Vec<Vec<StoredShadow>>>;
+
+    /// The results kept with a shadow, newest first.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn results(&self, shadow: ShadowKey) -> Result<Vec<OperationResult>>;
+
+    // ---- the data path -----------------------------------------------------------------------------------------------
+
+    /// The living shadow of each (normalized) identifier, or none; in the order asked. The first look of every chunk.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn look_up(&self, resource: &Oid, class: &str, identifiers: Vec<Box<str>>) -> Result<Vec<Option<KnownShadow>>>;
+
+    /// The shadows with these handles, with their owners; in the order asked, none for one that is gone.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn load(&self, shadows: &[ShadowKey]) -> Result<Vec<Option<StoredShadow>>>;
+
+    /// Makes sure that these items are indexed, those of foci that exist already included.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn ensure_indexed(&self, items: &[IndexedItem]) -> Result<()>;
+
+    /// The foci that have a value of an indexed item, for each of these (normalized) values; at most `limit` for each.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Corrupt`] where the item was never declared with [`Repo::ensure_indexed`].
+    async fn find(&self, item: &IndexedItem, values: Vec<Box<str>>, limit: usize) -> Result<Vec<Vec<StoredFocus>>>;
+
+    /// Living shadows that a run has not met, after a handle, at most `limit`, with their owners.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>>;
+
+    /// Writes a batch.
+    ///
+    /// * All of it is stored, durably, or nothing.
+    /// * A focus whose version is not the one named is [`crate::ErrorKind::Conflict`].
+    /// * A name of a focus type, or an identifier among the living shadows of a resource and class, that is taken is
+    ///   [`crate::ErrorKind::Duplicate`].
+    /// * The link of a shadow is what the batch says; its fingerprint too, even where the batch changes its owner.
+    ///
+    /// # Errors
+    /// As the clauses say, and storage failures.
+    async fn commit(&self, batch: Batch) -> Result<()>;
+
+    // ---- tasks -------------------------------------------------------------------------------------------------------
+
+    /// The state of a task, as the last [`Batch::task_state`] left it.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn task_state(&self, task: &Oid) -> Result<Option<String>>;
+
+    /// A number for a new run: greater than every one given before, also after a crash.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn next_run(&self) -> Result<u32>;
+
+    /// Takes the right to run activities on this repository, which one process has at a time.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Locked`] while another has it.
+    async fn lock_for_run(&self) -> Result<RunGuard>;
+}
+
+impl RunGuard {
+    /// A guard that drops this when it is dropped.
+    pub fn new(held: impl Any + Send + Sync) -> Self {
+        Self(Box::new(held))
+    }
+}
+
+impl IndexedItem {
+    /// The normalized texts under which a focus with this content is found.
+    #[must_use]
+    pub fn keys(&self, content: &Items) -> Vec<Box<str>> {
+        let mut keys: Vec<Box<str>> = content
+            .at_path(&self.path)
+            .into_iter()
+            .filter_map(|value| value.to_text())
+            .map(|text| self.rule.normalize(&text).into())
+            .collect();
+        if keys.len() > 1 {
+            keys.sort_unstable();
+            keys.dedup();
+        }
+        keys
+    }
+}
+
+impl ShadowFilter {
+    /// Whether a shadow is meant.
+    #[must_use]
+    pub fn matches(&self, shadow: &Shadow) -> bool {
+        (self.dead || !shadow.dead)
+            && self.resource.as_ref().is_none_or(|resource| *resource == shadow.resource)
+            && self.class.as_ref().is_none_or(|class| *class == shadow.class)
+            && self.kind.is_none_or(|kind| shadow.object_type.as_ref().is_some_and(|t| t.kind == kind))
+            && self.intent.as_ref().is_none_or(|intent| shadow.object_type.as_ref().is_some_and(|t| t.intent == *intent))
+    }
+}
