@@ -1,8 +1,13 @@
 //! Conditions on objects, as trees.
 //!
-//! [`bound`] holds conditions on resource objects that have been checked against a schema: the only ones that reach a
-//! connector. The query language that users write, and the binding, are the resolver's.
+//! [`tree`] holds conditions as users write them, over [`path`]s to items. [`bound`] holds conditions on resource objects that
+//! have been checked against a schema: the only ones that reach a connector. The query language itself, and the binding, are
+//! the resolver's.
 
 pub mod bound;
+pub mod path;
+pub mod tree;
 
 pub use bound::{BoundFilter, Comparison, Condition};
+pub use path::{ItemPath, NotAPath, PathStep};
+pub use tree::{Filter, Literal, Operand, Operator};
