@@ -83,6 +83,12 @@ impl QName {
         Self { namespace: (!namespace.is_empty()).then(|| namespace.into()), local: local.into() }
     }
 
+    /// A name whose parts are shared already; for readers that meet the same names again and again.
+    #[must_use]
+    pub const fn from_shared(namespace: Option<Arc<str>>, local: Arc<str>) -> Self {
+        Self { namespace, local }
+    }
+
     /// A name without a namespace.
     pub fn local_only(local: impl Into<Arc<str>>) -> Self {
         Self { namespace: None, local: local.into() }

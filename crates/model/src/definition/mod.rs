@@ -1,1 +1,53 @@
-//! Placeholder.
+//! Typed definitions: resources, tasks and focus objects, read from the document tree and written back to it.
+//!
+//! Every type has one table of its items, from which reading, writing and the detection of unknown items follow. What
+//! midPoint knows and Tidelock does not use is kept in `rest` and written back. Nothing here decides what a definition means:
+//! that is the resolver's.
+
+mod activity;
+mod common;
+mod correlation;
+mod file;
+mod focus;
+mod leaf;
+mod legacy;
+mod mapping;
+mod nearest;
+mod object_type;
+mod resource;
+mod synchronization;
+mod table;
+mod task;
+
+pub use activity::{
+    Activity, ActivityTailoring, Composition, ConfigurationToUse, ControlFlow, Distribution, ErrorCategory, ErrorHandling,
+    ErrorHandlingEntry, ErrorReaction, ErrorSituation, Execution, ExecutionMode, FailedObjectsSelector, NoItems,
+    PredefinedConfiguration, ProcessingOption, QueryApplication, ResourceObjectSet, RetryLater, SelectionMethod, Tailoring,
+    TailoringMode, Work, WorkKind,
+};
+pub use common::{FilterSource, ObjectRef, OperationStatus, OrderDirection, Paging, Query};
+pub use correlation::{
+    Correlation, CorrelationItem, CorrelatorComposition, Correlators, FuzzySearch, FuzzyThreshold, ItemSearch, ItemsCorrelator,
+    Thresholds,
+};
+pub use file::{Definition, OtherObject};
+pub use focus::FocusObject;
+pub use leaf::{Duration, ItemPathText};
+pub use legacy::{LegacyAction, LegacyReaction, LegacySynchronization, ObjectSynchronization};
+pub use mapping::{
+    AttributeCorrelator, AttributeItem, EvaluationPhases, Evaluator, Expression, Mapping, MappingSource, MappingTarget,
+    MappingUse, Script, Strength,
+};
+pub use object_type::{
+    Activation, BaseContext, BaseContextUse, BidirectionalMapping, DefaultEvaluationPhases, Delineation, EvaluationPhase,
+    FocusSpecification, InboundMappingsEvaluation, MappingsEvaluation, MarkApplication, Marking, ObjectPattern,
+    ObjectTypeDefinition, SchemaHandling, SearchHierarchyScope, SuperType,
+};
+pub use resource::{
+    AdministrativeAvailability, AdministrativeOperationalState, CachedAttributes, Caching, CachingScope, CachingStrategy,
+    Capabilities, Capability, ConfiguredCapabilities, ConnectorConfiguration, LiveSyncCapability, Property, ReadCapability,
+    Resource, SuperResource,
+};
+pub use synchronization::{Action, ActionKind, DefaultSettings, Reaction, Synchronization};
+pub use table::At;
+pub use task::{Binding, ExecutionState, MisfireAction, Recurrence, Schedule, Task};
