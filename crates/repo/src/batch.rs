@@ -27,14 +27,16 @@ pub struct Batch {
 /// A change of one focus.
 #[derive(Clone, Debug)]
 pub enum FocusChange {
-    /// A new focus; it is stored with version 1.
+    /// A new focus; it is stored with the version it has, 1 or more.
     Create(Focus),
-    /// New content for a focus; its version grows by one. Fingerprints of all its shadows are forgotten, those that the
+    /// New content for a focus, stored with the version that the content names. Fingerprints of all its shadows are forgotten, those that the
     /// same batch writes excepted.
     Update {
         /// Which focus.
         key: FocusKey,
-        /// The new content; `version` is the one it was read with, and must still be the stored one.
+        /// The version it was read with, which must still be the stored one.
+        expected: u64,
+        /// The new content; its `version` is the new one, greater than `expected`. One batch can hold several changes in one.
         focus: Focus,
     },
     /// The focus goes; its shadows lose their link and their fingerprint, and stay.

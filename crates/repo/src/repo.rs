@@ -233,6 +233,14 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn next_run(&self) -> Result<u32>;
 
+    /// A copy that shares nothing with this repository and is gone when it is dropped: for previews.
+    ///
+    /// * What is written to the copy does not show here, and the other way round.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn scratch(&self) -> Result<Arc<dyn Repo>>;
+
     /// Takes the right to run activities on this repository, which one process has at a time.
     ///
     /// # Errors
