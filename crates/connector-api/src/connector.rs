@@ -1,5 +1,8 @@
 //! The trait every connector implements.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use async_trait::async_trait;
 use futures::StreamExt;
 use tidelock_model::filter::{BoundFilter, Condition};
@@ -26,7 +29,8 @@ pub trait Connector: Send + Sync {
     /// * An unreadable object is one error item of kind [`ErrorKind::InvalidData`], and the search goes on.
     /// * The last item is [`Found::End`] with the verdict; an error of another kind ends the stream without one.
     /// * An unknown class is [`ErrorKind::Unsupported`].
-    /// * The objects of one search are all different.
+    /// * The objects of one search are all different on a resource that sees to that itself. Where it does not (two rows of a
+    ///   file), an object may be repeated: the engine treats the repetition as a failed item.
     ///
     /// # Cancellation
     /// Dropping the stream ends the search.
@@ -41,9 +45,9 @@ pub trait Connector: Send + Sync {
     }
 
     /// Reads the objects with these primary identifiers, in the order asked for; none for an object that does not exist.
-    /// Provided: one complete search of the class.
+    /// Provided: one search of the class, which ends early where everything was found.
     ///
-    /// * An object that exists is given, as a search would give it.
+    /// * An object that exists is given, as a search would give it; asked for twice, it is given twice.
     /// * `None` means that the resource has no such object: it is said only after a complete read.
     ///
     /// # Errors
@@ -51,34 +55,39 @@ pub trait Connector: Send + Sync {
     async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Option<ResourceObject>>> {
         let schema = self.schema().await?;
         let class = schema.class(class).ok_or_else(|| Error::unsupported(format!("there is no object class '{class}'")))?;
-        let wanted: Vec<_> = identifiers.iter().map(|identifier| class.normalize_identifier(identifier)).collect();
-        let mut found: Vec<Option<ResourceObject>> = vec![None; wanted.len()];
-        let request = SearchRequest::new(class.name.clone()).with_filter(BoundFilter::Attribute {
+        let mut wanted: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::with_capacity(identifiers.len());
+        for (at, identifier) in identifiers.iter().enumerate() {
+            wanted.entry(class.normalize_identifier(identifier)).or_default().push(at);
+        }
+        let mut found: Vec<Option<ResourceObject>> = vec![None; identifiers.len()];
+        let filter = BoundFilter::Attribute {
             name: class.primary_identifier.clone(),
             rule: class.attribute(&class.primary_identifier).map_or(MatchingRule::Exact, |a| a.matching_rule),
-            condition: Condition::AnyOf(wanted.iter().map(|identifier| Value::string(&**identifier)).collect()),
-        });
-        let request = if self.supports(&class.name, &request.filter) { request } else { SearchRequest::new(class.name.clone()) };
+            condition: Condition::AnyOf(wanted.keys().map(|identifier| Value::string(&**identifier)).collect()),
+        };
+        let mut request = SearchRequest::new(class.name.clone());
+        if self.supports(&class.name, &filter) {
+            request = request.with_filter(filter);
+        }
         let mut stream = self.search(request);
-        let mut unreadable = false;
-        while let Some(item) = stream.next().await {
-            match item {
-                Ok(Found::Object(object)) => {
-                    let identifier = class.normalize_identifier(&object.identifier);
-                    if let Some(at) = wanted.iter().position(|w| *w == identifier) {
-                        found[at] = Some(object);
+        let mut gaps = false;
+        while !wanted.is_empty() {
+            match stream.next().await {
+                Some(Ok(Found::Object(object))) => {
+                    for at in wanted.remove(&class.normalize_identifier(&object.identifier)).unwrap_or_default() {
+                        found[at] = Some(object.clone());
                     }
                 }
-                Ok(Found::End(verdict)) if verdict.is_complete() && !unreadable => return Ok(found),
-                Ok(Found::End(_)) => break,
-                Err(error) if error.kind() == ErrorKind::InvalidData => unreadable = true,
-                Err(error) => return Err(error),
+                Some(Ok(Found::End(verdict))) if verdict.is_complete() && !gaps => return Ok(found),
+                Some(Err(error)) if error.kind() == ErrorKind::InvalidData => gaps = true,
+                Some(Err(error)) => return Err(error),
+                Some(Ok(Found::End(_))) | None => {
+                    let message = "it cannot be said that objects are missing: the read was incomplete";
+                    return Err(Error::new(ErrorKind::OutcomeUnknown, message));
+                }
             }
         }
-        if found.iter().all(Option::is_some) {
-            return Ok(found);
-        }
-        Err(Error::new(ErrorKind::OutcomeUnknown, "the objects could not be looked up: the read was incomplete"))
+        Ok(found)
     }
 
     /// Whether a search honours this filter completely. Provided: only the filter that lets everything through.
