@@ -1,6 +1,5 @@
 //! The trait every connector implements.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use async_trait::async_trait;
@@ -55,15 +54,15 @@ pub trait Connector: Send + Sync {
     async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Option<ResourceObject>>> {
         let schema = self.schema().await?;
         let class = schema.class(class).ok_or_else(|| Error::unsupported(format!("there is no object class '{class}'")))?;
-        let mut wanted: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::with_capacity(identifiers.len());
+        let mut wanted: HashMap<Box<str>, Vec<usize>> = HashMap::with_capacity(identifiers.len());
         for (at, identifier) in identifiers.iter().enumerate() {
-            wanted.entry(class.normalize_identifier(identifier)).or_default().push(at);
+            wanted.entry(class.normalize_identifier(identifier).into()).or_default().push(at);
         }
         let mut found: Vec<Option<ResourceObject>> = vec![None; identifiers.len()];
         let filter = BoundFilter::Attribute {
             name: class.primary_identifier.clone(),
             rule: class.attribute(&class.primary_identifier).map_or(MatchingRule::Exact, |a| a.matching_rule),
-            condition: Condition::AnyOf(wanted.keys().map(|identifier| Value::string(&**identifier)).collect()),
+            condition: Condition::AnyOf(wanted.keys().map(|identifier| Value::string(identifier.clone())).collect()),
         };
         let mut request = SearchRequest::new(class.name.clone());
         if self.supports(&class.name, &filter) {
@@ -74,7 +73,7 @@ pub trait Connector: Send + Sync {
         while !wanted.is_empty() {
             match stream.next().await {
                 Some(Ok(Found::Object(object))) => {
-                    for at in wanted.remove(&class.normalize_identifier(&object.identifier)).unwrap_or_default() {
+                    for at in wanted.remove(&*class.normalize_identifier(&object.identifier)).unwrap_or_default() {
                         found[at] = Some(object.clone());
                     }
                 }

@@ -253,17 +253,17 @@ fn an_empty_file_is_incomplete_unless_that_is_allowed() {
         "",
         |_| {},
         expect![[r#"
-        schema: Config hr.csv is empty; its first row must name the columns
-        incomplete, empty: the file is empty, it has not even a header
-    "#]],
+            schema: Config hr.csv is empty: without a row its columns are not known
+            incomplete, empty: the file is empty, it has not even a header
+        "#]],
     );
     check(
         "# nothing\n\n",
         |config| config.allow_empty = true,
         expect![[r#"
-        schema: Config hr.csv is empty; its first row must name the columns
-        incomplete, empty: the file is empty, it has not even a header
-    "#]],
+            schema: Config hr.csv is empty: without a row its columns are not known
+            incomplete, empty: the file is empty, it has not even a header
+        "#]],
     );
     check(
         "uid;name\n",
@@ -288,7 +288,7 @@ fn an_empty_file_is_incomplete_unless_that_is_allowed() {
             config.header = false;
         },
         expect![[r#"
-            schema: Config hr.csv is empty; its first row must name the columns
+            schema: Config hr.csv is empty: without a row its columns are not known
             complete
         "#]],
     );
@@ -526,10 +526,10 @@ fn lookups_stop_where_all_is_found_and_refuse_to_say_no_after_a_bad_row() {
         Err(error) => format!("{error:?}"),
     };
     fs::write(&path, "uid;name\n1;Ann\n2;Bob\n").unwrap();
-    expect![[r#"[Some("2"), None, Some("1"), None]"#]].assert_eq(&get(&["2", "0", "1", "2"]));
+    expect![[r#"[Some("2"), None, Some("1"), Some("2")]"#]].assert_eq(&get(&["2", "0", "1", "2"]));
     fs::write(&path, "uid;name\n1;Ann\n2;Bob\nbad\n").unwrap();
     expect![[r#"[Some("2")]"#]].assert_eq(&get(&["2"]));
-    expect!["OutcomeUnknown: the objects could not be looked up: the read was incomplete"].assert_eq(&get(&["0"]));
+    expect!["OutcomeUnknown: it cannot be said that objects are missing: the read was incomplete"].assert_eq(&get(&["0"]));
 }
 
 #[test]
