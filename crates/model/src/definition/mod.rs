@@ -34,6 +34,7 @@ pub use file::{Definition, OtherObject};
 pub use focus::FocusObject;
 pub use leaf::{Duration, ItemPathText};
 pub use legacy::{LegacyAction, LegacyReaction, LegacySynchronization, ObjectSynchronization};
+pub use nearest::nearest;
 pub use mapping::{
     AttributeCorrelator, AttributeItem, EvaluationPhases, Evaluator, Expression, Mapping, MappingSource, MappingTarget,
     MappingUse, Script, Strength,

@@ -1,7 +1,9 @@
 //! The known name that a wrong one most likely stands for.
 
 /// The nearest of the known names, if one is near enough to be worth a question.
-pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+#[must_use]
+#[must_use]
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer names are no misspellings, and the distance costs the product of the lengths.
     const LONGEST: usize = 64;
     let name: Vec<char> = name.chars().take(LONGEST + 1).flat_map(char::to_lowercase).collect();
