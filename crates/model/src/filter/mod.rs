@@ -10,4 +10,7 @@ pub mod tree;
 
 pub use bound::{BoundFilter, Comparison, Condition};
 pub use path::{ItemPath, NotAPath, PathStep};
-pub use tree::{Filter, Literal, Operand, Operator};
+pub use tree::{
+    ExistsClause, Filter, FilterExpression, FullTextClause, FuzzyClause, FuzzyMethod, InOidClause, Literal, Operand, Operator,
+    OrgClause, OrgPosition, OwnerClause, RefClause, RefValue, SubstringClause, TypeClause, ValueClause, WrittenAt,
+};

@@ -119,12 +119,12 @@ impl ItemPath {
         Ok(path)
     }
 
-    /// Reads a whole text as a path, with the prefixes of a place of a document. The well-known ones need no declaration.
+    /// Reads a whole text as a path, with the prefixes of a place of a document: in XML, only those declared there.
     ///
     /// # Errors
     /// As [`ItemPath::parse`].
     pub fn parse_in(text: &str, scope: &Scope) -> Result<Self, NotAPath> {
-        Self::parse(text, &mut |prefix| prefix_in(prefix, scope))
+        Self::parse(text, &mut |prefix| scope.lookup(prefix).map(Arc::from))
     }
 
     /// Reads the path that a text begins with, and says how many bytes it takes.
@@ -203,12 +203,6 @@ impl NotAPath {
         self.offset += by;
         self
     }
-}
-
-/// The namespace of a prefix in a path or a query: declared ones first, then the well-known.
-#[must_use]
-pub fn prefix_in(prefix: &str, scope: &Scope) -> Option<Arc<str>> {
-    scope.lookup(prefix).or_else(|| ns::of_prefix(prefix)).map(Arc::from)
 }
 
 /// Whether a text can stand as a name in a path without quotes.
@@ -448,7 +442,7 @@ impl fmt::Display for ItemPath {
 }
 
 /// Writes a name as it stands in a path.
-pub(crate) fn write_name(name: &QName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_name(name: &QName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let local = name.local();
     let plain = is_identifier(local);
     match name.namespace() {
@@ -462,7 +456,6 @@ pub(crate) fn write_name(name: &QName, f: &mut fmt::Formatter<'_>) -> fmt::Resul
     }
     let escape = |text: &str, end: char| text.replace('\\', "\\\\").replace(end, &format!("\\{end}"));
     write!(f, "{{{}}}", escape(name.namespace().unwrap_or_default(), '}'))?;
-    // A colon behind the name would be read as part of it, had it no quotes; nothing writes one there.
     if plain && name.namespace().is_some() { f.write_str(local) } else { write!(f, "'{}'", escape(local, '\'')) }
 }
 

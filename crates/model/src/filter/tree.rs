@@ -168,7 +168,7 @@ pub enum FuzzyMethod {
 pub struct RefClause {
     /// The reference.
     pub path: ItemPath,
-    /// What it is compared with, any of them; none is: the reference is absent, unless there is a target condition.
+    /// What it is compared with, any of them.
     pub values: Vec<RefValue>,
     /// An expression in place of the values.
     pub expression: Option<FilterExpression>,
@@ -178,7 +178,8 @@ pub struct RefClause {
     pub place: WrittenAt,
 }
 
-/// What a reference is compared with. What is not said is not compared, but for the relation in documents.
+/// What a reference is compared with. An identity or a type that is not said is not compared; a relation that is not said is
+/// the default one.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct RefValue {
     /// The object it means.
@@ -253,8 +254,6 @@ pub struct FullTextClause {
 pub struct TypeClause {
     /// The type.
     pub type_name: QName,
-    /// What the object must meet besides, in terms of that type.
-    pub filter: Option<Box<Filter>>,
     /// Where the clause was written.
     pub place: WrittenAt,
 }
