@@ -1,1 +1,95 @@
-fn main() {}
+//! The project's own chores: `cargo xtask check`, `test`, `tidy`, `bench` and `conformance`.
+//!
+//! It needs nothing but a Rust toolchain (and the `sqlite3` shell, for the benchmark's baseline), and knows the project's rules so that
+//! no reviewer has to.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod bench;
+mod check;
+mod conformance;
+mod licences;
+mod metadata;
+mod shell;
+mod test;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The project's own chores.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Format, lints, documentation, licences of the dependencies, and the project's own rules.
+    Check,
+    /// Every test: unit, property, conformance, end to end, documentation, and the benchmark in small.
+    Test {
+        /// Use `cargo test` even if cargo-nextest is installed.
+        #[arg(long)]
+        no_nextest: bool,
+    },
+    /// The project's own rules: who may depend on whom, what the pure crates may not touch, how files open.
+    Tidy,
+    /// The conformance suites only: of every connector and every repository.
+    Conformance,
+    /// Measures the engine against its baseline.
+    Bench {
+        #[command(subcommand)]
+        name: Benchmark,
+    },
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    /// The first import of an account file, the same again, and a reconciliation of its first revision.
+    Import {
+        /// How many accounts the file has.
+        #[arg(long, default_value_t = 100_000)]
+        objects: u64,
+        /// How often each side does each job; the medians are reported. Fewer than three are not a measurement.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+        /// Write the figures to this file as JSON, too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Measure this binary rather than a release build of this checkout.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Keep the data and databases in this folder rather than in a temporary one.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Fail if a target is missed.
+        #[arg(long)]
+        enforce: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            eprintln!("xtask: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<()> {
+    match chore {
+        Chore::Check => check::run(),
+        Chore::Test { no_nextest } => test::run(test::Options { nextest: !no_nextest }),
+        Chore::Tidy => tidy::run(),
+        Chore::Conformance => conformance::run(),
+        Chore::Bench { name: Benchmark::Import { objects, runs, json, binary, folder, enforce } } => {
+            bench::import::run(&bench::import::Options { objects, runs, json, binary, folder, enforce })
+        }
+    }
+}
