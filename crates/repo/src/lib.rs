@@ -8,6 +8,8 @@ mod batch;
 mod error;
 mod object;
 mod repo;
+#[cfg(any(feature = "memory", feature = "sqlite"))]
+mod run_lock;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -19,8 +21,12 @@ pub mod sqlite;
 pub use async_trait::async_trait;
 pub use batch::{Batch, FocusChange, FocusRef, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowRef};
 pub use error::{Error, ErrorKind, Result};
+#[cfg(feature = "memory")]
+pub use memory::Memory;
 pub use object::{Applied, ObjectKey, ObjectType, StoredObject};
 pub use repo::{
     Fingerprint, FocusKey, IndexedItem, KnownShadow, Remaining, Repo, RunGuard, ShadowFilter, ShadowKey, StoredFocus,
     StoredShadow, SyncLevel,
 };
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Mode, Sqlite};
