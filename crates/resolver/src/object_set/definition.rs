@@ -1,0 +1,214 @@
+//! What kind, intent and class mean on a resource.
+
+use std::sync::Arc;
+
+use tidelock_model::definition::{At, nearest};
+use tidelock_model::filter::BoundFilter;
+use tidelock_model::object::{Intent, Kind, ObjectClass, TypeId};
+use tidelock_model::{Diagnostic, Diagnostics, QName};
+
+use crate::base_context::BaseContext;
+use crate::matrix::Given;
+use crate::object_set::{Scope, ShadowScope};
+use crate::policy::ResourcePolicy;
+
+/// Kind, intent and class as they are written, in a set or in a query.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Coordinates {
+    pub(super) kind: Option<At<Kind>>,
+    pub(super) intent: Option<At<String>>,
+    pub(super) class: Option<At<QName>>,
+}
+
+/// What they mean.
+#[derive(Clone, Debug)]
+pub(super) struct Resolved {
+    pub(super) scope: Scope,
+    pub(super) class: Option<Arc<ObjectClass>>,
+}
+
+impl Resolved {
+    pub(super) const fn whole() -> Self {
+        Self { scope: Scope::Resource, class: None }
+    }
+}
+
+impl Coordinates {
+    pub(super) fn which(&self) -> Given {
+        Given::new(self.kind.is_some(), self.intent.is_some(), self.class.is_some())
+    }
+
+    /// The value `unknown` is for objects that could not be classified, and cannot be asked for.
+    pub(super) fn reject_unknown(&self) -> Result<(), Diagnostic> {
+        let kind = self.kind.as_ref().filter(|kind| kind.value == Kind::Unknown).map(|kind| ("kind", &kind.place));
+        let intent = self.intent.as_ref().filter(|i| i.value == Intent::UNKNOWN).map(|intent| ("intent", &intent.place));
+        match kind.or(intent) {
+            None => Ok(()),
+            Some((item, place)) => Err(Diagnostic::error(
+                "reserved-unknown",
+                place,
+                format!("the {item} 'unknown' is reserved for objects without a type"),
+            )
+            .with_help(format!("name the {item} of an object type"))),
+        }
+    }
+
+    pub(super) fn shadows(&self) -> ShadowScope {
+        ShadowScope {
+            class: self.class.as_ref().map(|class| Arc::clone(class.local_arc())),
+            kind: self.kind.as_ref().map(|kind| kind.value),
+            intent: self.intent.as_ref().and_then(|intent| Intent::new(intent)),
+        }
+    }
+}
+
+/// The type or class that coordinates mean. There are some: either a kind, or a class without an intent.
+pub(super) fn resolve(
+    policy: &ResourcePolicy,
+    given: &Coordinates,
+    diagnostics: &mut Diagnostics,
+) -> Result<Resolved, Diagnostic> {
+    let Some(kind) = &given.kind else {
+        let Some(class) = &given.class else { return Ok(Resolved::whole()) };
+        let class = class_named(policy, class)?;
+        return Ok(Resolved { scope: Scope::Class(Arc::clone(&class)), class: Some(class) });
+    };
+    let resolved = match &given.intent {
+        Some(intent) => exact(policy, kind, intent)?,
+        None => default(policy, kind, diagnostics)?,
+    };
+    if let (Some(wanted), Some(class)) = (&given.class, &resolved.class) {
+        let same = policy.schema.class_named(wanted).is_some_and(|named| named.name == class.name);
+        if !same {
+            let what = match &resolved.scope {
+                Scope::Type(index) => policy.types.get(*index).map(|type_| type_.id.to_string()),
+                _ => None,
+            };
+            return Err(Diagnostic::error(
+                "object-class-mismatch",
+                &wanted.place,
+                format!(
+                    "the object class is '{}', but that of {} is '{}'",
+                    wanted.value,
+                    what.as_deref().unwrap_or("the default account"),
+                    class.name
+                ),
+            )
+            .with_help("remove 'objectclass': kind and intent tell the class"));
+        }
+    }
+    Ok(resolved)
+}
+
+/// What the definition of a type, or of a whole class, adds to every search.
+pub(super) fn delineation(policy: &ResourcePolicy, resolved: &Resolved) -> (BoundFilter, Option<BaseContext>) {
+    match &resolved.scope {
+        Scope::Type(index) => match policy.types.get(*index) {
+            Some(type_) => (type_.search_filter.clone(), type_.base_context.clone()),
+            None => (BoundFilter::None, None),
+        },
+        Scope::Class(class) => match policy.classes.iter().find(|policy| policy.class.name == class.name) {
+            Some(class) => (class.search_filter.clone(), class.base_context.clone()),
+            None => (BoundFilter::All, None),
+        },
+        Scope::Resource => (BoundFilter::All, None),
+    }
+}
+
+fn exact(policy: &ResourcePolicy, kind: &At<Kind>, intent: &At<String>) -> Result<Resolved, Diagnostic> {
+    let Some(wanted) = Intent::new(intent) else {
+        return Err(Diagnostic::error("unknown-object-type", &intent.place, "an intent cannot be empty"));
+    };
+    let id = TypeId { kind: kind.value, intent: wanted };
+    if let Some(index) = policy.type_of(&id) {
+        return Ok(of_type(policy, index));
+    }
+    if intent.value == Intent::DEFAULT
+        && let Some(class) = default_account(policy, kind)?
+    {
+        return Ok(class);
+    }
+    let types = || policy.types.iter().map(|type_| type_.id.to_string());
+    let known: Vec<String> = types().collect();
+    let same_kind = policy.types.iter().filter(|t| t.id.kind == kind.value).map(|t| t.id.intent.as_str());
+    let near = nearest(intent, same_kind).map(|intent| format!("{}/{intent}", kind.value));
+    let near = near.or_else(|| nearest(&id.to_string(), known.iter().map(String::as_str)).map(ToOwned::to_owned));
+    let help = match near {
+        Some(near) => format!("did you mean {near}?"),
+        None if known.is_empty() => "the resource defines no object types; name an 'objectclass' instead".to_owned(),
+        None => format!("object types are {}", listed(&known)),
+    };
+    Err(Diagnostic::error("unknown-object-type", &intent.place, format!("the resource has no object type {id}")).with_help(help))
+}
+
+fn default(policy: &ResourcePolicy, kind: &At<Kind>, diagnostics: &mut Diagnostics) -> Result<Resolved, Diagnostic> {
+    if let Some(index) = policy.types.iter().position(|type_| type_.id.kind == kind.value && type_.default_for_kind) {
+        let id = policy.types.get(index).map(|type_| &type_.id);
+        if let Some(id) = id {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "kind-without-intent",
+                    &kind.place,
+                    format!("without 'intent' the default type of the kind is meant, which is {id}"),
+                )
+                .with_help(format!("add 'intent' with the value '{}'", id.intent)),
+            );
+        }
+        return Ok(of_type(policy, index));
+    }
+    if let Some(class) = default_account(policy, kind)? {
+        return Ok(class);
+    }
+    let intents: Vec<String> =
+        policy.types.iter().filter(|t| t.id.kind == kind.value).map(|t| format!("'{}'", t.id.intent)).collect();
+    let message = format!("no object type is the default for the kind '{}'", kind.value);
+    let help = match &*intents {
+        [] => "the resource defines no object type of that kind".to_owned(),
+        [only] => format!("add 'intent' with the value {only}, or 'defaultForKind' to that type"),
+        several => format!("add 'intent' with one of {}, or 'defaultForKind' to one of these types", listed(several)),
+    };
+    Err(Diagnostic::error("no-default-object-type", &kind.place, message).with_help(help))
+}
+
+/// The class that the resource itself says is that of ordinary accounts. Of use where no type is defined.
+fn default_account(policy: &ResourcePolicy, kind: &At<Kind>) -> Result<Option<Resolved>, Diagnostic> {
+    if kind.value != Kind::Account {
+        return Ok(None);
+    }
+    let mut classes = policy.schema.classes.iter().filter(|class| class.default_account);
+    match (classes.next(), classes.next()) {
+        (None, _) => Ok(None),
+        (Some(class), None) => Ok(Some(Resolved { scope: Scope::Class(Arc::clone(class)), class: Some(Arc::clone(class)) })),
+        (Some(_), Some(_)) => Err(Diagnostic::error(
+            "several-default-object-types",
+            &kind.place,
+            "the resource has several default classes for accounts, and no object type says which is meant",
+        )
+        .with_help("define an object type, or name an 'objectclass'")),
+    }
+}
+
+pub(super) fn class_named(policy: &ResourcePolicy, name: &At<QName>) -> Result<Arc<ObjectClass>, Diagnostic> {
+    policy.schema.class_named(name).cloned().ok_or_else(|| {
+        let known = || policy.schema.classes.iter().map(|class| &*class.name);
+        let help = match nearest(name.local(), known()) {
+            Some(near) => format!("did you mean '{near}'?"),
+            None => format!("object classes are {}", listed(&known().map(|name| format!("'{name}'")).collect::<Vec<_>>())),
+        };
+        Diagnostic::error("unknown-object-class", &name.place, format!("the resource has no object class '{}'", name.value))
+            .with_help(help)
+    })
+}
+
+fn of_type(policy: &ResourcePolicy, index: usize) -> Resolved {
+    Resolved { scope: Scope::Type(index), class: policy.types.get(index).map(|type_| Arc::clone(&type_.class)) }
+}
+
+fn listed(names: &[String]) -> String {
+    const MOST: usize = 12;
+    match names.len() {
+        0 => "none".to_owned(),
+        n if n > MOST => format!("{} and {} more", names[..MOST].join(", "), n - MOST),
+        _ => names.join(", "),
+    }
+}

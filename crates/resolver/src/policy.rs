@@ -1,0 +1,114 @@
+//! A resource definition made ready for deciding.
+
+use std::sync::Arc;
+
+use tidelock_model::filter::BoundFilter;
+use tidelock_model::object::{FocusType, ObjectClass, ResourceObject, Schema, TypeId};
+use tidelock_model::{Items, Place};
+
+use crate::base_context::BaseContext;
+use crate::correlate::CorrelationPolicy;
+use crate::mapping::InboundMapping;
+use crate::reaction::SynchronizationPolicy;
+
+/// Everything a resource definition says about its objects, checked against the resource's schema. Compiled once per run.
+#[derive(Clone, Debug)]
+pub struct ResourcePolicy {
+    /// The object types that objects can have, in the order of the definition. Abstract ones have done their part already.
+    pub types: Vec<TypePolicy>,
+    /// What is said about whole classes.
+    pub classes: Vec<ClassPolicy>,
+    /// The resource's schema.
+    pub schema: Arc<Schema>,
+    /// Which attributes are kept with shadows.
+    pub caching: AttributeCaching,
+}
+
+/// What is decided by an object type.
+#[derive(Clone, Debug)]
+pub struct TypePolicy {
+    /// Kind and intent.
+    pub id: TypeId,
+    /// The object class of its objects.
+    pub class: Arc<ObjectClass>,
+    /// What people call the type.
+    pub display_name: Option<Box<str>>,
+    /// What the owners of its objects are.
+    pub focus_type: FocusType,
+    /// Where it is defined.
+    pub place: Place,
+    /// Whether its lifecycle state makes it effective. An object already of a type that is not stays what it is, and is not
+    /// synchronized; new ones are not classified so.
+    pub visible: bool,
+    /// Whether it is meant where only its kind is given.
+    pub default_for_kind: bool,
+    /// Whether it is meant where only its class is given, and wins where several types match.
+    pub default_for_class: bool,
+    /// Whether a legacy `objectSynchronization` belongs to it, which decides between types that match equally.
+    pub legacy: bool,
+    /// Which objects of the class it has, by the rules of classification.
+    pub delineation: BoundFilter,
+    /// The part of the resource that its objects are in.
+    pub base_context: Option<BaseContext>,
+    /// When it is tried, among the types that say so; they come before those that do not.
+    pub order: Option<i64>,
+    /// Which objects of the class it has, as a resource is asked for them.
+    pub search_filter: BoundFilter,
+    /// Objects that synchronization must not touch.
+    pub protected: BoundFilter,
+    /// What is done about its objects.
+    pub synchronization: Option<SynchronizationPolicy>,
+    /// How owners are found.
+    pub correlation: CorrelationPolicy,
+    /// How attributes become items of the focus. Mappings to one target stand together.
+    pub inbound: Vec<InboundMapping>,
+    /// The attributes that are kept with a shadow of the type, in the order of the schema.
+    pub stored: Vec<Arc<str>>,
+    /// A digest of everything here that decides. It is the same in every run, and for every place in a file.
+    pub digest: u64,
+}
+
+/// What is said about a whole object class.
+#[derive(Clone, Debug)]
+pub struct ClassPolicy {
+    /// The class.
+    pub class: Arc<ObjectClass>,
+    /// Which of its objects a resource is asked for.
+    pub search_filter: BoundFilter,
+    /// The part of the resource that they are in.
+    pub base_context: Option<BaseContext>,
+}
+
+/// Which attributes are kept with shadows, beside the identifiers and what mappings to multi-valued items need.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AttributeCaching {
+    /// No others.
+    #[default]
+    Identifiers,
+    /// Those that the object type refines.
+    Defined,
+    /// All.
+    All,
+}
+
+impl ResourcePolicy {
+    /// The type of this kind and intent.
+    #[must_use]
+    pub fn type_of(&self, id: &TypeId) -> Option<usize> {
+        self.types.iter().position(|type_| type_.id == *id)
+    }
+
+    /// The attributes of an object that are kept with its shadow, given the index of its type.
+    #[must_use]
+    pub fn stored(&self, type_: Option<usize>, object: &ResourceObject) -> Items {
+        let class = self.schema.class(&object.class);
+        let identifiers = || class.into_iter().flat_map(|class| [&class.primary_identifier, &class.naming_attribute]);
+        let mut items = Items::new();
+        let mut keep = |name: &Arc<str>| items.set(Arc::clone(name), object.attributes.get(name).into());
+        match type_.and_then(|index| self.types.get(index)) {
+            Some(type_) => type_.stored.iter().for_each(&mut keep),
+            None => identifiers().for_each(&mut keep),
+        }
+        items
+    }
+}
