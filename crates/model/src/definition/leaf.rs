@@ -11,12 +11,10 @@ use crate::object::{Intent, Kind, Situation};
 use crate::oid::Oid;
 use crate::time::Timestamp;
 
-/// A value with a text form that stands for itself, without prefixes.
+/// A value with a text form that stands for itself, without prefixes. Space around the text means nothing.
 pub(crate) trait Leaf: Sized {
     /// Whether JSON and YAML have it without quotes.
     const LITERAL: bool = false;
-    /// Whether space around the text belongs to the value.
-    const SPACE_COUNTS: bool = false;
 
     fn parse(text: &str) -> Result<Self, Refused>;
     fn to_text(&self) -> String;
@@ -161,7 +159,7 @@ fn only_text<'a>(node: &'a Node, reading: &mut Reading) -> Option<&'a str> {
 impl<T: Leaf> Content for At<T> {
     fn read(node: &Node, reading: &mut Reading) -> Option<Self> {
         let text = only_text(node, reading)?;
-        match T::parse(if T::SPACE_COUNTS { text } else { text.trim() }) {
+        match T::parse(text.trim()) {
             Ok(value) => Some(Self { value, place: node.place.clone() }),
             Err(refused) => {
                 let message = format!("{}: {}", shorten(node.local()), refused.message);
@@ -217,8 +215,6 @@ pub(crate) fn qname_text(name: &QName) -> String {
 }
 
 impl Leaf for String {
-    const SPACE_COUNTS: bool = true;
-
     fn parse(text: &str) -> Result<Self, Refused> {
         Ok(text.to_owned())
     }

@@ -5,7 +5,10 @@
 //! that is the resolver's.
 
 mod activity;
+mod base64;
 mod common;
+mod content;
+mod content_json;
 mod correlation;
 mod file;
 mod focus;
@@ -26,19 +29,20 @@ pub use activity::{
     TailoringMode, Work, WorkKind,
 };
 pub use common::{FilterSource, ObjectRef, OperationStatus, OrderDirection, Paging, Query};
+pub use content_json::{content_from_json, content_from_json_str, content_to_json, content_to_json_string};
 pub use correlation::{
     Correlation, CorrelationItem, CorrelatorComposition, Correlators, FuzzySearch, FuzzyThreshold, ItemSearch, ItemsCorrelator,
     Thresholds,
 };
-pub use file::{Definition, OtherObject};
+pub use file::{Definition, OtherObject, read_file, write};
 pub use focus::FocusObject;
 pub use leaf::{Duration, ItemPathText};
 pub use legacy::{LegacyAction, LegacyReaction, LegacySynchronization, ObjectSynchronization};
-pub use nearest::nearest;
 pub use mapping::{
     AttributeCorrelator, AttributeItem, EvaluationPhases, Evaluator, Expression, Mapping, MappingSource, MappingTarget,
     MappingUse, Script, Strength,
 };
+pub use nearest::nearest;
 pub use object_type::{
     Activation, BaseContext, BaseContextUse, BidirectionalMapping, DefaultEvaluationPhases, Delineation, EvaluationPhase,
     FocusSpecification, InboundMappingsEvaluation, MappingsEvaluation, MarkApplication, Marking, ObjectPattern,

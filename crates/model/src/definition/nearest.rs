@@ -2,7 +2,6 @@
 
 /// The nearest of the known names, if one is near enough to be worth a question.
 #[must_use]
-#[must_use]
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Longer names are no misspellings, and the distance costs the product of the lengths.
     const LONGEST: usize = 64;
