@@ -1,0 +1,115 @@
+//! Pushed messages, and who has them.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll, Waker};
+
+use crate::{Change, Error, ErrorKind, MessageId, Result};
+
+/// Messages until they are settled, in the order of publishing.
+#[derive(Default)]
+pub(super) struct Queue {
+    messages: VecDeque<Message>,
+    rejected: Vec<(MessageId, String)>,
+    published: u64,
+    listeners: u64,
+    closed: bool,
+    wakers: Vec<Waker>,
+}
+
+struct Message {
+    number: u64,
+    /// What it brings, or why it cannot be read.
+    changes: Result<Vec<Change>, (ErrorKind, String)>,
+    /// The listener that has it.
+    with: Option<u64>,
+    /// Listeners before this one have had it, and do not get it again.
+    since: u64,
+}
+
+/// What a listener gets.
+pub(super) struct Taken {
+    pub(super) number: u64,
+    pub(super) changes: Result<Vec<Change>>,
+}
+
+impl Queue {
+    pub(super) fn publish(&mut self, changes: Result<Vec<Change>>) -> MessageId {
+        self.published += 1;
+        let changes = changes.map_err(|error| (error.kind(), error.full_message()));
+        self.messages.push_back(Message { number: self.published, changes, with: None, since: 0 });
+        self.wake();
+        id(self.published)
+    }
+
+    pub(super) fn close(&mut self) {
+        self.closed = true;
+        self.wake();
+    }
+
+    pub(super) fn unsettled(&self) -> usize {
+        self.messages.len()
+    }
+
+    pub(super) fn rejected(&self) -> &[(MessageId, String)] {
+        &self.rejected
+    }
+
+    /// Begins to listen; gives the listener's number.
+    pub(super) fn listen(&mut self) -> u64 {
+        self.listeners += 1;
+        self.listeners
+    }
+
+    /// The next message for a listener. A message waits while an earlier one of the same object is not settled and was not
+    /// given to the same listener.
+    pub(super) fn poll(&mut self, listener: u64, context: &Context<'_>) -> Poll<Option<Taken>> {
+        let ready = (0..self.messages.len()).find(|at| {
+            let message = &self.messages[*at];
+            let waits = |earlier: &Message| earlier.with != Some(listener) && earlier.shares_an_object(message);
+            message.with.is_none() && message.since <= listener && !self.messages.iter().take(*at).any(waits)
+        });
+        if let Some(message) = ready.and_then(|at| self.messages.get_mut(at)) {
+            message.with = Some(listener);
+            let changes = message.changes.clone().map_err(|(kind, text)| Error::new(kind, text));
+            return Poll::Ready(Some(Taken { number: message.number, changes }));
+        }
+        if self.closed {
+            return Poll::Ready(None);
+        }
+        self.wakers.push(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Settles a message: it is gone.
+    pub(super) fn settle(&mut self, number: u64, rejected: Option<&str>) {
+        self.messages.retain(|message| message.number != number);
+        if let Some(reason) = rejected {
+            self.rejected.push((id(number), reason.to_owned()));
+        }
+        self.wake();
+    }
+
+    /// Takes a message back: a later listener gets it.
+    pub(super) fn give_back(&mut self, number: u64) {
+        if let Some(message) = self.messages.iter_mut().find(|message| message.number == number) {
+            message.since = message.with.take().unwrap_or_default() + 1;
+        }
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        self.wakers.drain(..).for_each(Waker::wake);
+    }
+}
+
+impl Message {
+    fn shares_an_object(&self, other: &Self) -> bool {
+        let (Ok(ours), Ok(theirs)) = (&self.changes, &other.changes) else { return false };
+        ours.iter().any(|ours| theirs.iter().any(|theirs| ours.identifier == theirs.identifier && ours.class == theirs.class))
+    }
+}
+
+/// The identity of a message.
+pub(super) fn id(number: u64) -> MessageId {
+    MessageId(format!("message-{number}").into())
+}
