@@ -4,13 +4,17 @@
 //! [`bind()`]'s result. A filter on shadows is first [`split()`] into the coordinates (which resource, which type) and
 //! the conditions that the resource itself can answer. [`Evaluator`] is for objects in memory.
 
+mod bind;
 mod names;
 mod nested;
 mod parse;
 mod print;
+mod split;
 
+pub use bind::{Purpose, bind};
 pub use parse::{MAX_DEPTH, MAX_LENGTH, parse};
 pub use print::print;
+pub use split::{Coordinates, Split, split};
 
 /// The code of everything that is wrong with the form of a query.
 pub(crate) const SYNTAX: &str = "query-syntax";
