@@ -1,1 +1,35 @@
-//! Placeholder.
+//! The activities: import, reconciliation and their kin, over one runner.
+//!
+//! An activity is a function over one [`runner`](self) and one way to synchronize an object. It names no connector and no
+//! database: it sees [`Connectors`], `dyn Connector` and `dyn Repo`. All judgement is the resolver's.
+//!
+//! [`prepare`] reads nothing but definitions and the resource's schema, and refuses whatever is wrong with them;
+//! [`execute`] does the work and always gives a [`RunReport`]; [`explain`] says what would be done.
+
+mod connectors;
+mod engine;
+mod error;
+mod explain;
+mod import;
+mod part;
+mod prepare;
+mod progress;
+mod reconciliation;
+mod report;
+mod run;
+mod source;
+mod state;
+mod statistics;
+mod synchronize;
+
+pub use connectors::{Connectors, OpenError, ResourceEntry};
+pub use engine::{Clock, Engine, SystemClock};
+pub use error::{Category, RunError};
+pub use explain::{Explanation, explain};
+pub use prepare::{Definitions, Options, Prepared, prepare};
+pub use progress::{NoProgress, Progress};
+pub use report::{
+    ActionCounts, ActivityReport, Counts, Failure, Mode, ObjectActions, RunReport, RunStatus, Status, TaskRef, TaskState,
+    Transition,
+};
+pub use run::{Control, execute};

@@ -1,0 +1,368 @@
+//! Objects that a search has found.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tidelock_model::Oid;
+use tidelock_model::object::{Exclusion, Shadow, Situation};
+use tidelock_repo::{Error, Fingerprint, IndexedItem, KnownShadow, ShadowKey, StoredShadow};
+use tidelock_resolver::classify::{Classification, classify};
+use tidelock_resolver::correlate::Correlation;
+use tidelock_resolver::exclusion::{Excluded, exclusion};
+use tidelock_resolver::policy::TypePolicy;
+use tidelock_resolver::reaction::react;
+use tidelock_resolver::situation::situation;
+use uuid::Uuid;
+
+use crate::error::Category;
+use crate::part::Part;
+use crate::report::Mode;
+use crate::source::{FoundObject, Item};
+use crate::statistics::{Outcome, Passage};
+use crate::synchronize::correlation::{Candidates, Sought};
+use crate::synchronize::overlay::{Candidate, Overlay};
+use crate::synchronize::reaction::{self, Owner, Subject};
+use crate::synchronize::writer::{ShadowDraft, Writer, passage};
+use crate::synchronize::{Cut, Decided, ItemError};
+
+/// What the first look says of an item.
+enum Look {
+    /// It could not be read.
+    Failed,
+    /// It is as it was when it was last synchronized.
+    Unchanged(ShadowKey),
+    /// It was met before in this run; with the same content, or with another.
+    Repeated { same: bool },
+    /// It has to be decided.
+    Decide(Box<Open>),
+}
+
+/// An object that has to be decided.
+struct Open {
+    known: Option<(ShadowKey, Option<Fingerprint>)>,
+    stored: Option<StoredShadow>,
+    type_: Option<usize>,
+    excluded: Option<Excluded>,
+    /// Which of the sought it is; or why its owner cannot be sought. None if it need not be.
+    sought: Option<Result<usize, ItemError>>,
+}
+
+/// Decides about objects, in order, until one needs those before it to be committed first.
+pub(crate) async fn decide(
+    part: &Part,
+    indexed: &[IndexedItem],
+    items: &[Item],
+    refused: Option<&ItemError>,
+) -> Result<Decided, Error> {
+    let mut looks = look(part, items).await?;
+    load(part, items, &mut looks).await?;
+    let mut sought = seek(part, indexed, items, &mut looks);
+    let mut candidates = Candidates::new(indexed);
+    candidates.ask(part, &mut sought).await?;
+
+    let mut writer = Writer::new(part, Overlay::new(indexed));
+    for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
+        match (item, look) {
+            (Item::Object(found), Look::Decide(open)) => {
+                let mut one = One { writer: &mut writer, found, open, refused };
+                if let Err(Cut) = one.decide(&sought, &candidates) {
+                    return Ok(writer.finish(at));
+                }
+            }
+            (Item::Object(_), Look::Unchanged(key)) => {
+                writer.seen(tidelock_repo::ShadowRef::Stored(*key), true);
+                let linked = Some(Situation::Linked);
+                writer.statistics.passed(passage(linked, linked, linked), Outcome::Success);
+            }
+            (Item::Object(_), Look::Repeated { same: true }) => {
+                let way = Passage { exclusion: Some(Exclusion::Synchronized), ..Passage::default() };
+                writer.statistics.passed(way, Outcome::Skip);
+            }
+            (Item::Object(found), _) => {
+                let error = ItemError::new(
+                    Category::Schema,
+                    "the identifier comes more than once, with different content; the first was taken",
+                );
+                writer.failure(found.display(), Passage::default(), &error);
+            }
+            (Item::Failed(failed), _) => {
+                let error = ItemError::new(failed.category, failed.message.clone());
+                writer.failure(failed.object.clone(), Passage::default(), &error);
+            }
+        }
+    }
+    Ok(writer.finish(items.len()))
+}
+
+/// The first look at a chunk: one question to the repository for each object class in it.
+async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
+    let mut looks: Vec<Look> = Vec::with_capacity(items.len());
+    let mut first: HashMap<(&str, &str), &Fingerprint> = HashMap::with_capacity(items.len());
+    let mut asked: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
+    for (at, item) in items.iter().enumerate() {
+        let Item::Object(found) = item else {
+            looks.push(Look::Failed);
+            continue;
+        };
+        match first.insert((&found.object.class, &found.identifier), &found.fingerprint) {
+            None => {
+                asked.entry(&found.object.class).or_default().push(at);
+                looks.push(Look::Decide(Box::new(Open::unknown())));
+            }
+            Some(earlier) => {
+                looks.push(Look::Repeated { same: *earlier == found.fingerprint });
+                first.insert((&found.object.class, &found.identifier), earlier);
+            }
+        }
+    }
+    for (class, asked) in asked {
+        let identifiers = asked
+            .iter()
+            .filter_map(|&at| match &items[at] {
+                Item::Object(found) => Some(found.identifier.clone()),
+                Item::Failed(_) => None,
+            })
+            .collect();
+        let known = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
+        for (at, known) in asked.into_iter().zip(known) {
+            if let (Item::Object(found), Some(known)) = (&items[at], known) {
+                looks[at] = recognize(part, found, &known);
+            }
+        }
+    }
+    Ok(looks)
+}
+
+fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
+    let same = known.fingerprint == Some(found.fingerprint);
+    if known.last_run == part.run {
+        Look::Repeated { same }
+    } else if same {
+        Look::Unchanged(known.key)
+    } else {
+        Look::Decide(Box::new(Open { known: Some((known.key, known.fingerprint)), ..Open::unknown() }))
+    }
+}
+
+/// Loads what is stored of the objects to be decided, and says what they are.
+async fn load(part: &Part, items: &[Item], looks: &mut [Look]) -> Result<(), Error> {
+    let keys: Vec<ShadowKey> = looks.iter().filter_map(|look| look.open().and_then(|open| Some(open.known?.0))).collect();
+    let mut stored = if keys.is_empty() { Vec::new() } else { part.engine.repo.load(&keys).await? }.into_iter();
+    for (item, look) in items.iter().zip(looks) {
+        let (Item::Object(found), Look::Decide(open)) = (item, look) else { continue };
+        if open.known.is_some() {
+            open.stored = stored.next().flatten();
+        }
+        let current = open.stored.as_ref().and_then(|stored| stored.shadow.object_type.as_ref());
+        open.type_ = classify(&part.policy, &found.object, current, Classification::Keep);
+        let type_ = open.type_.map(|at| &part.policy.types[at]);
+        open.excluded = if part.set.post_filter.admits(&found.object.class, type_.map(|type_| &type_.id)) {
+            exclusion(type_, Some(&found.object))
+        } else {
+            Some(Excluded { reason: Exclusion::NotApplicableForTask, full: false })
+        };
+    }
+    Ok(())
+}
+
+/// Prepares the search for the owners of those that have none.
+fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &mut [Look]) -> Vec<Sought<'a>> {
+    let mut all = Vec::new();
+    for (item, look) in items.iter().zip(looks) {
+        let (Item::Object(found), Look::Decide(open)) = (item, look) else { continue };
+        let owned = open.stored.as_ref().is_some_and(|stored| stored.owner.is_some());
+        let Some(type_) = open.type_.filter(|_| !owned && open.excluded.is_none()) else { continue };
+        open.sought = Some(Sought::new(part, indexed, &part.policy.types[type_], &found.object).map(|sought| {
+            all.push(sought);
+            all.len() - 1
+        }));
+    }
+    all
+}
+
+impl Look {
+    fn open(&self) -> Option<&Open> {
+        match self {
+            Self::Decide(open) => Some(open),
+            _ => None,
+        }
+    }
+}
+
+impl Open {
+    fn unknown() -> Self {
+        Self { known: None, stored: None, type_: None, excluded: None, sought: None }
+    }
+}
+
+/// One object that is being decided.
+struct One<'o, 'w, 'p> {
+    writer: &'o mut Writer<'p>,
+    found: &'o FoundObject,
+    open: &'o Open,
+    refused: Option<&'w ItemError>,
+}
+
+impl One<'_, '_, '_> {
+    fn decide(&mut self, sought: &[Sought<'_>], candidates: &Candidates<'_>) -> Result<(), Cut> {
+        let part = self.writer.part;
+        let stored = self.open.stored.as_ref();
+        let before = stored.and_then(|stored| stored.shadow.situation);
+        let owner = stored.and_then(|stored| stored.owner.as_ref());
+        if owner.is_some_and(|owner| self.writer.overlay.current(owner).is_none()) {
+            // An object before this one has the owner deleted, so whose this one is has to be found out.
+            return Err(Cut);
+        }
+        if let Some(excluded) = self.open.excluded {
+            self.pass_over(before, excluded);
+            return Ok(());
+        }
+        let Some(type_) = self.open.type_.map(|at| &part.policy.types[at]) else { return Ok(()) };
+
+        let correlation = match &self.open.sought {
+            None => None,
+            Some(Err(error)) => Some(Err(error.clone())),
+            Some(Ok(at)) => Some(sought[*at].owner(candidates, &self.writer.overlay)?),
+        };
+        let found = situation(false, owner.is_some(), correlation.as_ref().and_then(|correlation| correlation.as_ref().ok()));
+        if let Some(Err(error)) = &correlation {
+            self.settle(Way { before, found, after: found, owner: None }, Some(error), true);
+            return Ok(());
+        }
+        let owner = owner.map(Owner::Stored);
+        let own = owner.map(Owner::candidate);
+        if part.mode == Mode::DryRun {
+            self.settle(Way { before, found, after: found, owner: own }, None, true);
+            return Ok(());
+        }
+        let reaction = type_.synchronization.as_ref().and_then(|synchronization| react(synchronization, found, part.channel));
+        let Some(reaction) = reaction else {
+            self.settle(Way { before, found, after: found, owner: own }, None, false);
+            return Ok(());
+        };
+        let correlated = match (&correlation, &self.open.sought) {
+            (Some(Ok(Correlation::Owner(Candidate::Stored(key)))), Some(Ok(at))) => {
+                candidates.stored(&sought[*at], *key).map(Owner::Stored)
+            }
+            (Some(Ok(Correlation::Owner(Candidate::New(at)))), _) => Some(Owner::New(*at)),
+            _ => None,
+        };
+        let outcome = match self.refused {
+            Some(error) => Err(error.clone()),
+            None => self.react(type_, &reaction.actions, owner, correlated),
+        };
+        match outcome {
+            Ok(new_owner) => {
+                let after = if new_owner.is_some() { Situation::Linked } else { found };
+                self.settle(Way { before, found, after, owner: new_owner }, None, true);
+            }
+            Err(error) => self.settle(Way { before, found, after: found, owner: own }, Some(&error), true),
+        }
+        Ok(())
+    }
+
+    fn react(
+        &mut self,
+        type_: &TypePolicy,
+        actions: &[tidelock_resolver::reaction::Action],
+        owner: Option<Owner<'_>>,
+        correlated: Option<Owner<'_>>,
+    ) -> Result<Option<Candidate>, ItemError> {
+        if let Some(focus) = owner.and_then(|owner| reaction::focus(self.writer, owner))
+            && focus.focus_type != type_.focus_type
+        {
+            let message = format!("the owner is a {}, but {} belongs to a {}", focus.focus_type, type_.id, type_.focus_type);
+            return Err(ItemError::new(Category::Schema, message));
+        }
+        let old = self.open.stored.as_ref().filter(|stored| stored.owner.is_some()).map(|stored| &stored.shadow.attributes);
+        let subject = Subject { type_, attributes: Some(&self.found.object.attributes), old_attributes: old };
+        reaction::carry_out(self.writer, &subject, actions, owner, correlated)
+    }
+
+    /// Writes and counts an object that is passed over. Its situation is not touched.
+    fn pass_over(&mut self, before: Option<Situation>, excluded: Excluded) {
+        let owner = self.open.stored.as_ref().and_then(|stored| stored.owner.as_ref()).map(|owner| Candidate::Stored(owner.key));
+        let shadow = self.write(before, owner, None, true);
+        if excluded.reason != Exclusion::NotApplicableForTask {
+            self.writer.seen(shadow, excluded.full);
+        }
+        let way = Passage { before, found: None, after: None, exclusion: Some(excluded.reason) };
+        self.writer.statistics.passed(way, Outcome::Skip);
+    }
+
+    /// Writes and counts an object that was decided. `reacted` is false where there was nothing to do.
+    fn settle(&mut self, way: Way, error: Option<&ItemError>, reacted: bool) {
+        let part = self.writer.part;
+        let dry = part.mode == Mode::DryRun;
+        let done = error.is_none() && reacted && !dry && way.after == Situation::Linked;
+        let fingerprint = done.then_some(self.found.fingerprint);
+        // What an owner got from the object is known by the attributes kept. A reaction that did not run leaves them alone.
+        let keep = (error.is_some() || dry || !reacted) && way.owner.is_some();
+        let shadow = self.write(Some(way.after), way.owner, fingerprint, !keep);
+        self.writer.seen(shadow, error.is_none());
+        if let (Some(owner), Some(_)) = (self.open.stored.as_ref().and_then(|stored| stored.owner.as_ref()), fingerprint) {
+            self.writer.expect(owner.key, owner.focus.version);
+        }
+        let passage = passage(way.before, Some(way.found), Some(way.after));
+        match error {
+            Some(error) => {
+                self.writer.result(shadow, Some(error));
+                self.writer.failure(self.found.display(), passage, error);
+            }
+            None if reacted => {
+                self.writer.result(shadow, None);
+                self.writer.statistics.passed(passage, Outcome::Success);
+            }
+            None => self.writer.statistics.passed(passage, Outcome::Skip),
+        }
+    }
+
+    /// Writes the shadow as the object is now.
+    fn write(
+        &mut self,
+        situation: Option<Situation>,
+        owner: Option<Candidate>,
+        fingerprint: Option<Fingerprint>,
+        attributes: bool,
+    ) -> tidelock_repo::ShadowRef {
+        let part = self.writer.part;
+        let object = &self.found.object;
+        let stored = self.open.stored.as_ref();
+        let class = part.policy.schema.class(&object.class);
+        let name = class
+            .and_then(|class| object.attributes.first(&class.naming_attribute))
+            .and_then(|value| value.to_text().map(|text| text.into_owned().into_boxed_str()))
+            .unwrap_or_else(|| object.identifier.clone());
+        let attributes = match stored {
+            Some(stored) if !attributes => stored.shadow.attributes.clone(),
+            _ => part.policy.stored(self.open.type_, object),
+        };
+        let shadow = Shadow {
+            oid: stored.map_or_else(|| Oid::from_uuid(Uuid::now_v7()), |stored| stored.shadow.oid.clone()),
+            resource: part.resource.clone(),
+            class: Arc::clone(&object.class),
+            identifier: self.found.identifier.clone(),
+            name,
+            object_type: self.open.type_.map(|at| part.policy.types[at].id.clone()),
+            attributes,
+            situation,
+            owner: None,
+            dead: false,
+            synchronized: None,
+            fully_synchronized: None,
+        };
+        let stored = match (self.open.known, stored) {
+            (Some((key, fingerprint)), Some(stored)) => Some((key, &stored.shadow, fingerprint)),
+            _ => None,
+        };
+        self.writer.shadow(ShadowDraft { stored, shadow, owner, fingerprint })
+    }
+}
+
+/// Where an object came from and where it got to.
+struct Way {
+    before: Option<Situation>,
+    found: Situation,
+    after: Situation,
+    owner: Option<Candidate>,
+}
