@@ -179,6 +179,19 @@ impl MatchingRule {
         }
     }
 
+    /// The rule that a definition means by this local name. Rules that differ only for PolyStrings are one here.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "default" | "xml" | "polyStringStrict" | "polyStringOrig" => Self::Exact,
+            "stringIgnoreCase" | "strictIgnoreCase" | "origIgnoreCase" => Self::StringIgnoreCase,
+            "polyStringNorm" | "normIgnoreCase" => Self::PolyStringNorm,
+            "distinguishedName" => Self::DistinguishedName,
+            "uuid" => Self::Uuid,
+            _ => return None,
+        })
+    }
+
     /// The normal form of a text: two texts are the same value if and only if their normal forms are equal.
     #[must_use]
     pub fn normalize<'a>(self, text: &'a str) -> Cow<'a, str> {
