@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tidelock_connector_api::{Error, ErrorKind};
 use tidelock_model::Timestamp;
+use tidelock_model::object::ResourceObject;
 
 use tidelock_repo::{Remaining, ShadowKey, StoredShadow, SyncLevel};
 use tidelock_resolver::channel::Channel;
@@ -123,26 +124,20 @@ struct Rest {
     unknown: Vec<(StoredShadow, ItemError)>,
 }
 
-/// Reads objects on the resource. Where reading them together does not tell, each is an item that failed.
-async fn read(
-    part: &Part,
-    class: &str,
-    identifiers: &[&str],
-) -> Result<Vec<Result<Option<tidelock_model::object::ResourceObject>, ItemError>>, Error> {
-    match part.connector.get_many(class, identifiers).await {
-        Ok(found) if found.len() == identifiers.len() => Ok(found.into_iter().map(Ok).collect()),
-        Ok(_) => {
-            Err(Error::new(ErrorKind::Unexpected, "the connector answered for another number of objects than it was asked for"))
-        }
-        Err(error) if matches!(error.kind(), ErrorKind::OutcomeUnknown | ErrorKind::InvalidData) => {
-            let error = ItemError::new(
-                error.kind().into(),
-                format!("whether the object is gone could not be found out: {}", error.full_message()),
-            );
-            Ok(identifiers.iter().map(|_| Err(error.clone())).collect())
-        }
-        Err(error) => Err(error),
+/// Reads objects on the resource. One that cannot be read, or may be there for all we know, is an item that failed.
+async fn read(part: &Part, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>, ItemError>>, Error> {
+    let found = part.connector.get_many(class, identifiers).await?;
+    if found.len() != identifiers.len() {
+        return Err(Error::new(
+            ErrorKind::Unexpected,
+            "the connector answered for another number of objects than it was asked for",
+        ));
     }
+    let failed = |error: Error| {
+        let message = format!("whether the object is gone could not be found out: {}", error.full_message());
+        ItemError::new(error.kind().into(), message)
+    };
+    Ok(found.into_iter().map(|found| found.map_err(failed)).collect())
 }
 
 impl Run<'_> {

@@ -8,7 +8,7 @@ use tidelock_model::filter::{BoundFilter, Condition};
 use tidelock_model::object::{MatchingRule, ResourceObject, Schema};
 use tidelock_model::value::Value;
 
-use crate::{AsyncUpdates, Error, ErrorKind, Found, LiveSync, ObjectStream, Result, SearchRequest};
+use crate::{About, AsyncUpdates, Error, ErrorKind, Found, LiveSync, ObjectStream, Result, SearchRequest};
 
 /// A connection to a resource, opened from its configuration. Methods may be called concurrently.
 #[async_trait]
@@ -48,17 +48,18 @@ pub trait Connector: Send + Sync {
     ///
     /// * An object that exists is given, as a search would give it; asked for twice, it is given twice.
     /// * `None` means that the resource has no such object: it is said only after a complete read.
+    /// * An object that cannot be read, or of which it cannot be said whether it exists, is an error of its own.
     ///
     /// # Errors
-    /// [`ErrorKind::OutcomeUnknown`] where the read was incomplete, and whatever the search fails with.
-    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Option<ResourceObject>>> {
+    /// Whatever keeps the resource from being asked at all.
+    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
         let schema = self.schema().await?;
         let class = schema.class(class).ok_or_else(|| Error::unsupported(format!("there is no object class '{class}'")))?;
         let mut wanted: HashMap<Box<str>, Vec<usize>> = HashMap::with_capacity(identifiers.len());
         for (at, identifier) in identifiers.iter().enumerate() {
             wanted.entry(class.normalize_identifier(identifier).into()).or_default().push(at);
         }
-        let mut found: Vec<Option<ResourceObject>> = vec![None; identifiers.len()];
+        let mut found: Vec<Result<Option<ResourceObject>>> = identifiers.iter().map(|_| Ok(None)).collect();
         let filter = BoundFilter::Attribute {
             name: class.primary_identifier.clone(),
             rule: class.attribute(&class.primary_identifier).map_or(MatchingRule::Exact, |a| a.matching_rule),
@@ -74,17 +75,26 @@ pub trait Connector: Send + Sync {
             match stream.next().await {
                 Some(Ok(Found::Object(object))) => {
                     for at in wanted.remove(&*class.normalize_identifier(&object.identifier)).unwrap_or_default() {
-                        found[at] = Some(object.clone());
+                        found[at] = Ok(Some(object.clone()));
                     }
                 }
                 Some(Ok(Found::End(verdict))) if verdict.is_complete() && !gaps => return Ok(found),
-                Some(Err(error)) if error.kind() == ErrorKind::InvalidData => gaps = true,
+                Some(Err(error)) if error.kind() == ErrorKind::InvalidData => match error.what() {
+                    About::Anything => gaps = true,
+                    About::Object(identifier) => {
+                        for at in wanted.remove(&*class.normalize_identifier(identifier)).unwrap_or_default() {
+                            found[at] = Err(Error::invalid_data(error.full_message()).about(error.what().clone()));
+                        }
+                    }
+                    About::NoObject => {}
+                },
                 Some(Err(error)) => return Err(error),
-                Some(Ok(Found::End(_))) | None => {
-                    let message = "it cannot be said that objects are missing: the read was incomplete";
-                    return Err(Error::new(ErrorKind::OutcomeUnknown, message));
-                }
+                Some(Ok(Found::End(_))) | None => break,
             }
+        }
+        for at in wanted.into_values().flatten() {
+            let message = "it cannot be said that the object is missing: the read had gaps";
+            found[at] = Err(Error::new(ErrorKind::OutcomeUnknown, message));
         }
         Ok(found)
     }

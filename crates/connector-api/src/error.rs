@@ -12,7 +12,20 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    about: About,
     source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Which object an error item of a search stands for. Whether another object may be missing depends on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum About {
+    /// It may be any object: none can be called missing.
+    #[default]
+    Anything,
+    /// The object with this primary identifier. It is there, though it cannot be read.
+    Object(Box<str>),
+    /// Nothing that is an object, such as a row without an identifier.
+    NoObject,
 }
 
 /// What kind of failure it was. A kind exists because the engine acts on it.
@@ -50,7 +63,7 @@ pub enum ErrorKind {
 impl Error {
     /// A failure of a kind. The message says what was being done, with what; it holds no secret and no attribute value.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner { kind, message: message.into(), source: None }))
+        Self(Box::new(Inner { kind, message: message.into(), about: About::Anything, source: None }))
     }
 
     /// [`ErrorKind::Unreachable`] with a message.
@@ -84,6 +97,19 @@ impl Error {
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
+    }
+
+    /// The same, standing for what is known of the object.
+    #[must_use]
+    pub fn about(mut self, about: About) -> Self {
+        self.0.about = about;
+        self
+    }
+
+    /// Which object it stands for.
+    #[must_use]
+    pub fn what(&self) -> &About {
+        &self.0.about
     }
 
     /// What kind of failure it was.

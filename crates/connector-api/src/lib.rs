@@ -20,7 +20,7 @@ pub use async_trait::async_trait;
 pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, MessageId};
 pub use change::{Change, ChangeKind};
 pub use connector::Connector;
-pub use error::{Error, ErrorKind, Result};
+pub use error::{About, Error, ErrorKind, Result};
 pub use futures::stream::BoxStream;
 pub use live_sync::{ChangeStream, ChangesRequest, LiveSync, SyncEvent, Token, TokenPrecision};
 pub use search::{Completeness, Found, IncompleteReason, ObjectStream, SearchRequest, stream_of};

@@ -12,7 +12,7 @@ use super::queue::{self, Taken};
 use super::state::State;
 use super::{Call, Delay, Faults, Memory};
 use crate::{
-    Acknowledge, AsyncUpdates, ChangeStream, ChangesRequest, Completeness, Connector, Delivery, Error, ErrorKind, Found,
+    About, Acknowledge, AsyncUpdates, ChangeStream, ChangesRequest, Completeness, Connector, Delivery, Error, ErrorKind, Found,
     IncompleteReason, LiveSync, ObjectStream, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
 };
 
@@ -34,14 +34,15 @@ impl Connector for Memory {
         .boxed()
     }
 
-    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Option<ResourceObject>>> {
+    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
         let mut state = self.lock();
         state.call(Call::GetMany)?;
         state.class(class)?;
-        if identifiers.iter().any(|identifier| state.faults.is_unreadable(identifier)) {
-            return Err(unreadable());
-        }
-        Ok(identifiers.iter().map(|identifier| state.get(class, identifier).map(|object| (**object).clone())).collect())
+        let get = |identifier: &&str| match state.faults.is_unreadable(identifier) {
+            true => Err(unreadable(identifier)),
+            false => Ok(state.get(class, identifier).map(|object| (**object).clone())),
+        };
+        Ok(identifiers.iter().map(get).collect())
     }
 
     fn supports(&self, class: &str, filter: &BoundFilter) -> bool {
@@ -121,7 +122,11 @@ impl Memory {
         faults.reorder(&mut objects, |object| object.identifier.to_string());
         let times = |object: &Arc<ResourceObject>| if faults.is_repeated(&object.identifier) { 2 } else { 1 };
         let items = objects.into_iter().flat_map(|object| std::iter::repeat_n(object.clone(), times(&object))).map(|object| {
-            if faults.is_unreadable(&object.identifier) { Err(unreadable()) } else { Ok(Found::Object((*object).clone())) }
+            if faults.is_unreadable(&object.identifier) {
+                Err(unreadable(&object.identifier))
+            } else {
+                Ok(Found::Object((*object).clone()))
+            }
         });
         let mut items: VecDeque<_> = items.collect();
         match faults.end() {
@@ -155,17 +160,16 @@ impl Memory {
         if !precise {
             faults.reorder(&mut changes, |(change, _)| change.identifier.to_string());
         }
-        let mut items: VecDeque<_> =
-            changes
-                .into_iter()
-                .map(|(change, token)| {
-                    if faults.is_unreadable(&change.identifier) {
-                        Err(unreadable())
-                    } else {
-                        Ok(SyncEvent::Change(change, token))
-                    }
-                })
-                .collect();
+        let mut items: VecDeque<_> = changes
+            .into_iter()
+            .map(|(change, token)| {
+                if faults.is_unreadable(&change.identifier) {
+                    Err(unreadable(&change.identifier))
+                } else {
+                    Ok(SyncEvent::Change(change, token))
+                }
+            })
+            .collect();
         items.push_back(Ok(SyncEvent::End(State::token(&self.options, state.current()))));
         Ok((with_failures(faults, items), faults.delay()))
     }
@@ -249,6 +253,6 @@ fn delayed<'a, T: Send + 'a>(items: VecDeque<T>, delay: Option<Delay>) -> BoxStr
     }
 }
 
-fn unreadable() -> Error {
-    Error::invalid_data("the object cannot be read, as it was told")
+fn unreadable(identifier: &str) -> Error {
+    Error::invalid_data("the object cannot be read, as it was told").about(About::Object(identifier.into()))
 }
