@@ -73,7 +73,7 @@ pub(super) fn read(text: &str, file: Option<&Arc<str>>) -> Result<(Node, Diagnos
             Event::Decl(declaration) => document.declaration(start, &declaration)?,
             Event::PI(instruction) => {
                 let target = instruction.target();
-                if !is_ncname(target) || target.eq_ignore_ascii_case("xml") {
+                if !is_ncname(&target.replace(':', "_")) || target.eq_ignore_ascii_case("xml") {
                     let message = "a processing instruction with a name that is not allowed";
                     return Err(syntax(
                         &document.places.at(start),

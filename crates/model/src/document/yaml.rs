@@ -62,7 +62,11 @@ pub(super) fn read(text: &str, file: Option<&Arc<str>>, format: Format) -> Resul
         let (event, span) = event.map_err(|error| {
             let marker = error.marker();
             let place = place(file, line(marker.line()), line(marker.col() + 1));
-            syntax(&place, error.info(), "the document is not well-formed: correct it here")
+            match error.info() {
+                // It looks ahead, and so may meet its bound before we meet ours.
+                info if info.contains("recursion limit") => too_deep(&place),
+                info => syntax(&place, info, "the document is not well-formed: correct it here"),
+            }
         })?;
         match event {
             Event::DocumentEnd => {
@@ -73,6 +77,10 @@ pub(super) fn read(text: &str, file: Option<&Arc<str>>, format: Format) -> Resul
         }
     }
     yaml_nodes::objects(&documents, file)
+}
+
+fn too_deep(place: &Place) -> Diagnostic {
+    syntax(place, format!("values are nested deeper than {MAX_DEPTH}"), "flatten the document")
 }
 
 fn line(number: usize) -> u32 {
@@ -94,8 +102,12 @@ fn check_json(text: &str, file: Option<&Arc<str>>) -> Result<(), Diagnostic> {
         }
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message).to_owned();
-        let help =
-            if message.contains("trailing comma") { "remove the comma" } else { "the document is not JSON: correct it here" };
+        let after_comma = text[..offset].trim_end().ends_with(',') && text[offset..].starts_with([']', '}']);
+        let (message, help) = if after_comma {
+            ("a comma with nothing after it".to_owned(), "remove the comma")
+        } else {
+            (message, "the document is not JSON: correct it here")
+        };
         syntax(&Places::new(text.as_bytes(), file.cloned()).at(offset), message, help)
     })
 }
@@ -182,7 +194,7 @@ impl Builder<'_> {
 
     fn open(&mut self, line: u32, column: u32, anchor: usize, tag: Option<&Tag>, content: Unfinished) -> Result<(), Diagnostic> {
         if self.stack.len() >= MAX_DEPTH {
-            return Err(self.error(line, column, format!("values are nested deeper than {MAX_DEPTH}"), "flatten the document"));
+            return Err(too_deep(&place(self.file, line, column)));
         }
         if let Some(Frame { content: Unfinished::Map { key: None, .. }, .. }) = self.stack.last() {
             return Err(self.error(line, column, "a key that is itself a list or a map", "keys are names"));

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::node::{Attribute, Node, resolve_reporting};
 use crate::document::scope::Scope;
 use crate::document::text::syntax;
@@ -97,7 +97,7 @@ impl Nodes<'_> {
                 ("@value", Content::List(_)) => {
                     return Err(syntax(&at, "a list as '@value'", "make a list of maps with one '@value' each"));
                 }
-                ("@metadata", _) => self.value(QName::common("_metadata"), value, node, around, depth)?,
+                ("@metadata", _) => self.value(QName::common("_metadata"), value, at, node, around, depth)?,
                 ("@type", Content::Scalar { text, .. }) => self.set_type(node, text, &around.scope, at),
                 ("@id", Content::Scalar { text, .. }) => node.attributes.push(attribute("id", text, at)),
                 (text, Content::Scalar { text: value, .. }) if text.starts_with("@attr:") => {
@@ -116,29 +116,29 @@ impl Nodes<'_> {
                 }
                 _ => {
                     let name = self.key_name(key, node, around);
-                    self.value(name, value, node, around, depth)?;
+                    self.value(name, value, at, node, around, depth)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Adds a value to its parent, as one node or, a list, as several.
-    fn value(&mut self, name: QName, value: &Yaml, parent: &mut Node, around: &Around, depth: usize) -> Found<()> {
-        let Content::List(items) = &value.content else { return self.single(name, value, parent, around, depth) };
+    /// Adds a value to its parent, as one node or, a list, as several. A node begins where its key does, in a list where it does itself.
+    fn value(&mut self, name: QName, value: &Yaml, at: Place, parent: &mut Node, around: &Around, depth: usize) -> Found<()> {
+        let Content::List(items) = &value.content else { return self.single(name, value, at, parent, around, depth) };
         for item in items {
+            let at = place(self.file, item.line, item.column);
             if let Content::List(_) = item.content {
-                let at = place(self.file, item.line, item.column);
                 return Err(syntax(&at, format!("a list within the list of '{name}'"), "put its values into the outer list"));
             }
-            self.single(name.clone(), item, parent, around, depth)?;
+            self.single(name.clone(), item, at, parent, around, depth)?;
         }
         Ok(())
     }
 
-    fn single(&mut self, name: QName, value: &Yaml, parent: &mut Node, around: &Around, depth: usize) -> Found<()> {
+    fn single(&mut self, name: QName, value: &Yaml, at: Place, parent: &mut Node, around: &Around, depth: usize) -> Found<()> {
         let mut node = Node::new(name);
-        node.place = place(self.file, value.line, value.column);
+        node.place = at;
         node.scope = Arc::clone(&around.scope);
         if let Some(tag) = &value.tag {
             let at = node.place.clone();
@@ -232,7 +232,7 @@ impl Nodes<'_> {
         }
     }
 
-    fn set_type(&mut self, node: &mut Node, text: &str, scope: &Scope, at: crate::diagnostic::Place) {
+    fn set_type(&mut self, node: &mut Node, text: &str, scope: &Scope, at: Place) {
         if let Some(name) = resolve_reporting(text, scope, &at, &mut self.diagnostics) {
             let value = name.to_uri().into();
             node.attributes.retain(|a| a.name.namespace() != Some(ns::XSI) || a.name.local() != "type");
@@ -241,6 +241,6 @@ impl Nodes<'_> {
     }
 }
 
-fn attribute(name: &str, value: &str, place: crate::diagnostic::Place) -> Attribute {
+fn attribute(name: &str, value: &str, place: Place) -> Attribute {
     Attribute { name: QName::local_only(name), value: value.into(), place }
 }
