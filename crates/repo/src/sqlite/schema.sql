@@ -36,7 +36,7 @@ CREATE TABLE shadow_seen (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, at INTEG
 
 -- At most five for each shadow; `nr` grows with time.
 CREATE TABLE operation_result (
-  shadow INTEGER NOT NULL, nr INTEGER NOT NULL, task_activity INTEGER NOT NULL, at INTEGER NOT NULL, status INTEGER NOT NULL,
+  shadow INTEGER NOT NULL REFERENCES shadow, nr INTEGER NOT NULL, task_activity INTEGER NOT NULL, at INTEGER NOT NULL, status INTEGER NOT NULL,
   message TEXT, PRIMARY KEY (shadow, nr)) WITHOUT ROWID;
 
 CREATE TABLE task_state (task PRIMARY KEY, state TEXT NOT NULL) WITHOUT ROWID;
