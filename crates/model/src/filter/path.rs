@@ -418,19 +418,29 @@ impl<'a> Scanner<'a, '_> {
 impl fmt::Display for ItemPath {
     /// The form that [`ItemPath::parse`] reads back exactly, with the well-known prefixes in force.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f, &mut |namespace| ns::prefix_of(namespace).map(Arc::from))
+    }
+}
+
+impl ItemPath {
+    /// Writes the path with the prefixes that `prefix_of` gives to namespaces; where it gives none, the namespace is written out.
+    ///
+    /// # Errors
+    /// Only those of `f`.
+    pub fn write(&self, f: &mut dyn fmt::Write, prefix_of: &mut dyn FnMut(&str) -> Option<Arc<str>>) -> fmt::Result {
         if self.is_empty() {
             return f.write_str(".");
         }
         if let Some(variable) = &self.variable {
             f.write_str("$")?;
-            write_name(variable, f)?;
+            write_name(variable, f, prefix_of)?;
         }
         for (at, step) in self.steps.iter().enumerate() {
             if (at > 0 || self.variable.is_some()) && !matches!(step, PathStep::Value(_)) {
                 f.write_str("/")?;
             }
             match step {
-                PathStep::Name(name) => write_name(name, f)?,
+                PathStep::Name(name) => write_name(name, f, prefix_of)?,
                 PathStep::Dereference => f.write_str("@")?,
                 PathStep::Identifier => f.write_str("#")?,
                 PathStep::Parent => f.write_str("..")?,
@@ -442,13 +452,13 @@ impl fmt::Display for ItemPath {
 }
 
 /// Writes a name as it stands in a path.
-fn write_name(name: &QName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn write_name(name: &QName, f: &mut dyn fmt::Write, prefix_of: &mut dyn FnMut(&str) -> Option<Arc<str>>) -> fmt::Result {
     let local = name.local();
     let plain = is_identifier(local);
     match name.namespace() {
         None if plain && !RESERVED.contains(&local) => return f.write_str(local),
         Some(namespace) if plain => {
-            if let Some(prefix) = ns::prefix_of(namespace) {
+            if let Some(prefix) = prefix_of(namespace) {
                 return write!(f, "{prefix}:{local}");
             }
         }

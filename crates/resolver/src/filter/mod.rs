@@ -5,16 +5,20 @@
 //! the conditions that the resource itself can answer. [`Evaluator`] is for objects in memory.
 
 mod bind;
+mod document;
 mod names;
 mod nested;
 mod parse;
 mod print;
 mod split;
+mod to_document;
 
 pub use bind::{Purpose, bind};
+pub use document::{from_node, read};
 pub use parse::{MAX_DEPTH, MAX_LENGTH, parse};
 pub use print::print;
 pub use split::{Coordinates, Split, split};
+pub use to_document::{to_node, to_xml};
 
 /// The code of everything that is wrong with the form of a query.
 pub(crate) const SYNTAX: &str = "query-syntax";
