@@ -1,28 +1,49 @@
 //! `cargo xtask conformance`: the suites that every connector and every repository passes, and nothing else.
 
-use anyhow::{Result, bail};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
 
 use crate::{metadata, shell};
 
-/// Runs the test targets named `conformance` of every package that has one.
+/// Runs every test target that takes a suite.
 ///
 /// # Errors
 ///
 /// A clause failed, or there is nothing to run: vacuous success is failure.
 pub(crate) fn run() -> Result<()> {
     let metadata = metadata::read()?;
-    let mut packages = Vec::new();
+    let mut found = false;
     for package in metadata.members() {
-        let tests = package.manifest_path.with_file_name("tests");
-        if tests.join("conformance.rs").is_file() || tests.join("conformance").join("main.rs").is_file() {
-            packages.push(package.name.as_str());
+        for target in targets(&package.manifest_path.with_file_name("tests"))? {
+            found = true;
+            shell::run(&mut shell::cargo(["test", "--locked", "--all-features", "--package", &package.name, "--test", &target]))?;
         }
     }
-    if packages.is_empty() {
-        bail!("no package has a test target named `conformance`");
-    }
-    for package in packages {
-        shell::run(&mut shell::cargo(["test", "--locked", "--all-features", "--package", package, "--test", "conformance"]))?;
+    if !found {
+        bail!("no test takes a conformance suite");
     }
     Ok(())
+}
+
+/// The test targets of a package's folder of tests that take a suite.
+fn targets(tests: &Path) -> Result<Vec<String>> {
+    let mut targets = Vec::new();
+    let Ok(entries) = fs::read_dir(tests) else {
+        return Ok(targets); // No tests of that kind.
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let file = if path.is_dir() { path.join("main.rs") } else { path.clone() };
+        if file.extension().is_none_or(|ending| ending != "rs") || !file.is_file() {
+            continue;
+        }
+        let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        if text.contains("conformance_tests!") {
+            targets.extend(path.file_stem().map(|name| name.to_string_lossy().into_owned()));
+        }
+    }
+    targets.sort();
+    Ok(targets)
 }

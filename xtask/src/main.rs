@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask check`, `test`, `tidy`, `bench` and `conformance`.
+//! The project's own chores: `cargo xtask check`, `test`, `tidy`, `conformance`, `bench` and `new-connector`.
 //!
 //! It needs nothing but a Rust toolchain (and the `sqlite3` shell, for the benchmark's baseline), and knows the project's rules so that
 //! no reviewer has to.
@@ -9,6 +9,7 @@ mod check;
 mod conformance;
 mod licences;
 mod metadata;
+mod new_connector;
 mod shell;
 mod test;
 mod tidy;
@@ -44,6 +45,11 @@ enum Chore {
     Bench {
         #[command(subcommand)]
         name: Benchmark,
+    },
+    /// Writes a new connector's crate, small but passing its conformance suite, to crates/connectors/NAME.
+    NewConnector {
+        /// The connector's name: lower-case letters, digits and hyphens.
+        name: String,
     },
 }
 
@@ -91,5 +97,6 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Bench { name: Benchmark::Import { objects, runs, json, binary, folder, enforce } } => {
             bench::import::run(&bench::import::Options { objects, runs, json, binary, folder, enforce })
         }
+        Chore::NewConnector { name } => new_connector::run(&name),
     }
 }
