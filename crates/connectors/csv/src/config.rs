@@ -132,6 +132,11 @@ impl CsvConfig {
             allow_empty: false,
         }
     }
+
+    /// A cell, or a part of one, as a value.
+    pub(crate) fn value<'a>(&self, cell: &'a str) -> &'a str {
+        if self.trim { cell.trim_matches(|c: char| c <= ' ') } else { cell }
+    }
 }
 
 /// Opens the connector that a definition configures. A relative file path is relative to `base`, the definition's folder.

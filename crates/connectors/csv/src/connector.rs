@@ -1,6 +1,5 @@
 //! The connector itself: the pass over the file as a stream.
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use tidelock_model::{Diagnostic, Diagnostics};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::CsvConfig;
+use crate::object::Objects;
 use crate::reader::{self, Page};
 use crate::{query, schema};
 
@@ -77,7 +77,8 @@ impl Connector for Csv {
             ));
             return stream::iter([Err(error)]).boxed();
         }
-        Rows { start: Some((Arc::clone(&self.config), request.filter)), pages: None, page: VecDeque::new() }.boxed()
+        let objects = Objects::new(Arc::clone(&self.config), request.filter.clone());
+        Rows { start: Some((Arc::clone(&self.config), request.filter)), pages: None, objects }.boxed()
     }
 
     fn supports(&self, class: &str, filter: &BoundFilter) -> bool {
@@ -110,7 +111,7 @@ impl Connector for Csv {
 struct Rows {
     start: Option<(Arc<CsvConfig>, BoundFilter)>,
     pages: Option<mpsc::Receiver<Page>>,
-    page: VecDeque<Result<Found>>,
+    objects: Objects,
 }
 
 impl Stream for Rows {
@@ -118,7 +119,7 @@ impl Stream for Rows {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some(item) = self.page.pop_front() {
+            if let Some(item) = self.objects.next() {
                 return Poll::Ready(Some(item));
             }
             if let Some((config, filter)) = self.start.take() {
@@ -131,7 +132,7 @@ impl Stream for Rows {
                 self.pages = Some(receiver);
             }
             match self.pages.as_mut().map(|pages| pages.poll_recv(context)) {
-                Some(Poll::Ready(Some(page))) => self.page = page.into(),
+                Some(Poll::Ready(Some(page))) => self.objects.turn(page),
                 Some(Poll::Pending) => return Poll::Pending,
                 Some(Poll::Ready(None)) | None => {
                     self.pages = None;

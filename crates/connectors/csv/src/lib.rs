@@ -7,6 +7,7 @@
 mod config;
 mod connector;
 mod multivalue;
+mod object;
 mod query;
 mod reader;
 mod record;

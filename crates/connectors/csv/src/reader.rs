@@ -1,26 +1,47 @@
-//! Rows into objects: one pass over the file, on a thread of its own, handing over a page at a time.
+//! Reading rows: one pass over the file, on a thread of its own, handing over a page at a time.
+//!
+//! The rows are checked here, but become objects only where they are wanted ([`crate::object`]): an object is a dozen
+//! allocations, which are dear where one thread makes and another frees them.
 
 use std::collections::HashSet;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::sync::Arc;
 
 use tidelock_connector_api::{Completeness, Error, Found, IncompleteReason, Result};
 use tidelock_model::filter::{BoundFilter, Condition};
-use tidelock_model::object::{MatchingRule, ResourceObject};
-use tidelock_model::value::{Items, Value, Values};
+use tidelock_model::object::MatchingRule;
 use tokio::sync::mpsc::Sender;
 
 use crate::config::CsvConfig;
-use crate::multivalue::Splitter;
 use crate::record::{Flaw, MAX_FIELDS, MAX_RECORD, Next, Record, Tokenizer};
-use crate::schema::{Columns, OBJECT_CLASS};
+use crate::schema::Columns;
 use crate::source::Source;
 
-/// What is handed over at once.
-pub(crate) type Page = Vec<Result<Found>>;
+/// Rows that are handed over at once.
+pub(crate) struct Page {
+    /// The columns of each row.
+    pub(crate) columns: Arc<Columns>,
+    /// The fields of all rows, one behind the other.
+    text: String,
+    /// Where each field ends.
+    ends: Vec<usize>,
+    /// What was found, in order.
+    entries: Vec<Entry>,
+}
+
+/// One thing found.
+pub(crate) enum Entry {
+    /// The row of this number, as many fields as there are columns.
+    Row(u64),
+    /// What stands for a row that is bad, or the end.
+    Item(Result<Found>),
+}
 
 /// How many rows make a page.
 const PAGE: usize = 512;
+
+/// How much text makes a page, be the rows ever so few.
+const PAGE_TEXT: usize = 1 << 20;
 
 /// How many rows are read before looking whether anybody still listens; more than a page where a filter drops many.
 const STRETCH: usize = 16 * PAGE;
@@ -32,8 +53,10 @@ pub(crate) fn search(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Pa
         Ok(None) => return,
         Err(error) => Err(error),
     };
+    let mut page = Page::new(&Arc::default());
+    page.entries.push(Entry::Item(end));
     // Nobody listening any more is nobody to tell.
-    let _ = pages.blocking_send(vec![end]);
+    let _ = pages.blocking_send(page);
 }
 
 /// The columns of the file; none if it is empty.
@@ -66,15 +89,15 @@ fn read(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) -> Resul
     let Some(columns) = reader.columns()? else {
         return Ok(Some(reader.verdict(None, None)));
     };
-    let mut rows = Rows::new(config, columns, filter);
+    let wanted = Wanted::of(filter, &columns.names[columns.unique]);
+    let columns = Arc::new(columns);
     let mut seen = 0;
     let mut truncated = None;
     let mut more = true;
     while more {
-        rows.refresh();
-        let mut page = Page::with_capacity(PAGE);
+        let mut page = Page::new(&columns);
         for _ in 0..STRETCH {
-            if page.len() == PAGE {
+            if page.is_full() {
                 break;
             }
             more = reader.next()?;
@@ -82,19 +105,22 @@ fn read(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) -> Resul
                 break;
             }
             seen += 1;
-            match rows.object(&reader) {
-                Ok(Some(object)) => page.push(Ok(Found::Object(object))),
-                Ok(None) => {}
+            match reader.row(&columns) {
+                Ok((text, identifier)) => {
+                    if wanted.as_ref().is_none_or(|wanted| wanted.has(identifier)) {
+                        page.push(text, &reader.record);
+                    }
+                }
                 Err(problem) => {
                     let place = place(&reader.record);
                     if !reader.record.terminated && problem.may_be_a_cut() {
                         truncated = Some(format!("the file seems to end within {place}: {problem}"));
                     }
-                    page.push(Err(Error::invalid_data(format!("{place}: {problem}"))));
+                    page.entries.push(Entry::Item(Err(Error::invalid_data(format!("{place}: {problem}")))));
                 }
             }
         }
-        let listening = if page.is_empty() { !pages.is_closed() } else { pages.blocking_send(page).is_ok() };
+        let listening = if page.entries.is_empty() { !pages.is_closed() } else { pages.blocking_send(page).is_ok() };
         if !listening {
             return Ok(None);
         }
@@ -162,8 +188,22 @@ impl<'a> Reader<'a> {
         if self.record.fields > MAX_FIELDS {
             return Err(bad(&format_args!("more than {MAX_FIELDS} columns")));
         }
-        let cells = (0..self.record.fields).map(|index| value(self.config, self.record.field(text, index)));
+        let cells = (0..self.record.fields).map(|index| self.config.value(self.record.field(text, index)));
         Columns::new(self.config, cells).map(Some)
+    }
+
+    /// The text and the identifier of the row at hand, or what is wrong with it.
+    fn row(&self, columns: &Columns) -> Result<(&str, &str), Problem> {
+        let text = text(&self.record, &self.source)?;
+        let expected = columns.names.len();
+        if self.record.fields != expected {
+            return Err(Problem::Fields { found: self.record.fields, expected });
+        }
+        let identifier = self.config.value(self.record.field(text, columns.unique));
+        if identifier.trim().is_empty() {
+            return Err(Problem::NoIdentifier(Arc::clone(&columns.names[columns.unique])));
+        }
+        Ok((text, identifier))
     }
 
     /// Whether the file, having been read to its end, was all there; without a number of rows, it lacks even a header.
@@ -186,15 +226,31 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How rows become objects.
-struct Rows<'a> {
-    config: &'a CsvConfig,
-    columns: Columns,
-    class: Arc<str>,
-    filter: &'a BoundFilter,
-    wanted: Option<Wanted>,
-    splitter: Option<&'a Splitter>,
-    origin: String,
+/// How far a page has been taken.
+#[derive(Default)]
+pub(crate) struct Cursor {
+    entry: usize,
+    field: usize,
+    text: usize,
+}
+
+/// The fields of one row.
+pub(crate) struct Fields<'a> {
+    text: &'a str,
+    start: usize,
+    ends: &'a [usize],
+}
+
+impl<'a> Fields<'a> {
+    /// The fields in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a str> {
+        let (text, mut start) = (self.text, self.start);
+        self.ends.iter().map(move |end| {
+            let field = text.get(start..*end).unwrap_or_default();
+            start = *end;
+            field
+        })
+    }
 }
 
 /// The identifiers that a filter asks for, where it asks for some: most rows can then be passed over unread.
@@ -203,64 +259,33 @@ struct Wanted {
     rule: MatchingRule,
 }
 
-impl<'a> Rows<'a> {
-    fn new(config: &'a CsvConfig, columns: Columns, filter: &'a BoundFilter) -> Self {
-        let wanted = Wanted::of(filter, &columns.names[columns.unique]);
-        let splitter = config.multi_value.as_ref().map(|multi| &multi.splitter);
-        Self { config, columns, class: OBJECT_CLASS.into(), filter, wanted, splitter, origin: String::new() }
+impl Page {
+    fn new(columns: &Arc<Columns>) -> Self {
+        Self { columns: Arc::clone(columns), text: String::new(), ends: Vec::new(), entries: Vec::with_capacity(PAGE) }
     }
 
-    /// Makes the shared names anew, so that this thread and the one that drops the last page's objects do not count the
-    /// same references at the same time.
-    fn refresh(&mut self) {
-        self.class = OBJECT_CLASS.into();
-        for name in &mut self.columns.names {
-            *name = Arc::from(&**name);
-        }
+    /// What was found at a place of the page, with its fields if it is a row.
+    pub(crate) fn take(&mut self, at: &mut Cursor) -> Option<(Entry, Fields<'_>)> {
+        let entry = self.entries.get_mut(at.entry)?;
+        at.entry += 1;
+        let entry = std::mem::replace(entry, Entry::Row(0));
+        let fields = if matches!(entry, Entry::Row(_)) { self.columns.names.len() } else { 0 };
+        let ends = self.ends.get(at.field..at.field + fields).unwrap_or_default();
+        let start = at.text;
+        at.field += fields;
+        at.text = ends.last().copied().unwrap_or(start);
+        Some((entry, Fields { text: &self.text, start, ends }))
     }
 
-    /// The object of the record at hand, if it is wanted; or what is wrong with the record.
-    fn object(&mut self, reader: &Reader<'_>) -> Result<Option<ResourceObject>, Problem> {
-        let record = &reader.record;
-        let text = text(record, &reader.source)?;
-        let expected = self.columns.names.len();
-        if record.fields != expected {
-            return Err(Problem::Fields { found: record.fields, expected });
-        }
-        let cell = |index| value(self.config, record.field(text, index));
-        let identifier = cell(self.columns.unique);
-        if identifier.trim().is_empty() {
-            return Err(Problem::NoIdentifier(Arc::clone(&self.columns.names[self.columns.unique])));
-        }
-        if self.wanted.as_ref().is_some_and(|wanted| !wanted.has(identifier)) {
-            return Ok(None);
-        }
-        let mut attributes = Items::with_capacity(expected);
-        for (index, name) in self.columns.names.iter().enumerate() {
-            if Some(index) == self.columns.password {
-                continue;
-            }
-            let cell = cell(index);
-            let mut values = Values::new();
-            match self.splitter.filter(|_| self.columns.split[index]) {
-                Some(splitter) => splitter.split(cell, |part| {
-                    let part = value(self.config, part);
-                    if !part.is_empty() {
-                        values.push(Value::string(part));
-                    }
-                }),
-                None if cell.is_empty() => {}
-                None => values.push(Value::string(cell)),
-            }
-            attributes.push(Arc::clone(name), values);
-        }
-        if !self.filter.matches(&attributes) {
-            return Ok(None);
-        }
-        self.origin.clear();
-        // Writing to a string cannot fail.
-        let _ = write!(self.origin, "row {}", record.row);
-        Ok(Some(ResourceObject::new(Arc::clone(&self.class), identifier, attributes).with_origin(self.origin.as_str())))
+    fn is_full(&self) -> bool {
+        self.entries.len() == PAGE || self.text.len() >= PAGE_TEXT
+    }
+
+    fn push(&mut self, text: &str, record: &Record) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        self.ends.extend(record.ends().map(|end| start + end));
+        self.entries.push(Entry::Row(record.row));
     }
 }
 
@@ -321,11 +346,6 @@ fn text<'a>(record: &'a Record, source: &Source) -> Result<&'a str, Problem> {
         Some(flaw) => Err(Problem::Flaw(flaw)),
         None => record.text().ok_or_else(|| Problem::Undecodable(source.encoding())),
     }
-}
-
-/// A cell, or a part of one, as a value.
-fn value<'a>(config: &CsvConfig, cell: &'a str) -> &'a str {
-    if config.trim { cell.trim_matches(|c: char| c <= ' ') } else { cell }
 }
 
 /// Where a record stands, for people.

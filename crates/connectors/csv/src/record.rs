@@ -118,6 +118,11 @@ impl Record {
         }
     }
 
+    /// Where the fields end in the record's text.
+    pub(crate) fn ends(&self) -> impl Iterator<Item = usize> {
+        self.ends.iter().map(|end| *end as usize)
+    }
+
     /// Takes away the last field if it is empty: what a delimiter at the end of the line leaves.
     pub(crate) fn drop_empty_last_field(&mut self) {
         let last_start = self.ends.len().checked_sub(2).map_or(0, |at| self.ends[at]);

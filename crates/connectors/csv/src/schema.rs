@@ -11,7 +11,7 @@ use crate::config::{CsvConfig, nearest};
 pub const OBJECT_CLASS: &str = "AccountObjectClass";
 
 /// The columns of a file.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Columns {
     pub(crate) names: Vec<Arc<str>>,
     pub(crate) unique: usize,
