@@ -1,5 +1,6 @@
 //! Conditions on resource objects, bound to a schema.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::object::schema::MatchingRule;
@@ -105,35 +106,37 @@ impl Condition {
         match self {
             Self::Present => true,
             Self::AnyOf(wanted) => wanted.iter().any(|w| equal(value, w, rule)),
-            Self::Compare(comparison, bound) => compare(value, bound, rule).is_some_and(|order| match comparison {
-                Comparison::Less => order.is_lt(),
-                Comparison::LessOrEqual => order.is_le(),
-                Comparison::Greater => order.is_gt(),
-                Comparison::GreaterOrEqual => order.is_ge(),
-            }),
-            Self::Substring { text, at_start, at_end } => value.as_str().is_some_and(|s| {
-                let s = rule.normalize(s);
-                match (at_start, at_end) {
-                    (true, true) => *s == **text,
-                    (true, false) => s.starts_with(&**text),
-                    (false, true) => s.ends_with(&**text),
-                    (false, false) => s.contains(&**text),
-                }
-            }),
+            Self::Compare(comparison, bound) => compare(value, bound, rule).is_some_and(|order| comparison.admits(order)),
+            Self::Substring { text, at_start, at_end } => {
+                value.as_str().is_some_and(|value| rule.has_part(value, text, *at_start, *at_end))
+            }
+        }
+    }
+}
+
+impl Comparison {
+    /// Whether a value that stands like this to another meets the comparison with it.
+    #[must_use]
+    pub const fn admits(self, order: Ordering) -> bool {
+        match self {
+            Self::Less => order.is_lt(),
+            Self::LessOrEqual => order.is_le(),
+            Self::Greater => order.is_gt(),
+            Self::GreaterOrEqual => order.is_ge(),
         }
     }
 }
 
 fn equal(value: &Value, wanted: &Value, rule: MatchingRule) -> bool {
     match (value, wanted) {
-        (Value::String(a), Value::String(b)) => *rule.normalize(a) == **b,
+        (Value::String(a), Value::String(b)) => rule.equals(a, b),
         _ => value == wanted,
     }
 }
 
-fn compare(value: &Value, bound: &Value, rule: MatchingRule) -> Option<std::cmp::Ordering> {
+fn compare(value: &Value, bound: &Value, rule: MatchingRule) -> Option<Ordering> {
     Some(match (value, bound) {
-        (Value::String(a), Value::String(b)) => (*rule.normalize(a)).cmp(b),
+        (Value::String(a), Value::String(b)) => rule.order(a, b),
         (Value::Integer(a), Value::Integer(b)) => a.cmp(b),
         (Value::Float(a), Value::Float(b)) => a.partial_cmp(b)?,
         (Value::DateTime(a), Value::DateTime(b)) => a.cmp(b),

@@ -5,6 +5,7 @@
 //! the resolver's.
 
 pub mod bound;
+mod matching;
 pub mod path;
 pub mod tree;
 

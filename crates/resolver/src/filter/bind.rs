@@ -185,7 +185,7 @@ impl Binder<'_> {
         attribute: &AttributeDefinition,
     ) -> Result<MatchingRule, Diagnostic> {
         match (written, self.purpose) {
-            (Some(rule), _) => matching_rule(rule).ok_or_else(|| {
+            (Some(rule), _) => MatchingRule::from_name(rule.local()).ok_or_else(|| {
                 self.unsupported(
                     filter,
                     format!("the matching rule '{}' is not supported", rule.local()),
@@ -257,18 +257,6 @@ pub(super) fn attribute_of(path: &ItemPath) -> Option<&QName> {
 /// Whether a name is this one of the common namespace, or of none.
 pub(super) fn is_common(name: &QName, local: &str) -> bool {
     name.local() == local && name.namespace().is_none_or(|n| n == ns::COMMON)
-}
-
-/// The matching rule of this name, if we have it.
-pub(super) fn matching_rule(name: &QName) -> Option<MatchingRule> {
-    Some(match name.local() {
-        "default" | "xml" | "polyStringStrict" | "polyStringOrig" => MatchingRule::Exact,
-        "stringIgnoreCase" | "strictIgnoreCase" | "origIgnoreCase" => MatchingRule::StringIgnoreCase,
-        "polyStringNorm" | "normIgnoreCase" => MatchingRule::PolyStringNorm,
-        "distinguishedName" => MatchingRule::DistinguishedName,
-        "uuid" => MatchingRule::Uuid,
-        _ => return None,
-    })
 }
 
 /// Whether a matching rule that a filter names also puts values in order.

@@ -6,6 +6,8 @@
 
 mod bind;
 mod document;
+mod evaluate;
+mod fuzzy;
 mod names;
 mod nested;
 mod parse;
@@ -15,6 +17,7 @@ mod to_document;
 
 pub use bind::{Purpose, bind};
 pub use document::{from_node, read};
+pub use evaluate::{Evaluator, Subject};
 pub use parse::{MAX_DEPTH, MAX_LENGTH, parse};
 pub use print::print;
 pub use split::{Coordinates, Split, split};
