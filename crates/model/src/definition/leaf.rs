@@ -11,10 +11,15 @@ use crate::object::{Intent, Kind, Situation};
 use crate::oid::Oid;
 use crate::time::Timestamp;
 
-/// A value with a text form that stands for itself, without prefixes. Space around the text means nothing.
+/// A value with a text form that stands for itself, without prefixes.
 pub(crate) trait Leaf: Sized {
     /// Whether JSON and YAML have it without quotes.
     const LITERAL: bool = false;
+
+    /// The text without the space around it that means nothing.
+    fn bare(text: &str) -> &str {
+        text.trim()
+    }
 
     fn parse(text: &str) -> Result<Self, Refused>;
     fn to_text(&self) -> String;
@@ -159,7 +164,7 @@ fn only_text<'a>(node: &'a Node, reading: &mut Reading) -> Option<&'a str> {
 impl<T: Leaf> Content for At<T> {
     fn read(node: &Node, reading: &mut Reading) -> Option<Self> {
         let text = only_text(node, reading)?;
-        match T::parse(text.trim()) {
+        match T::parse(T::bare(text)) {
             Ok(value) => Some(Self { value, place: node.place.clone() }),
             Err(refused) => {
                 let message = format!("{}: {}", shorten(node.local()), refused.message);
@@ -215,6 +220,17 @@ pub(crate) fn qname_text(name: &QName) -> String {
 }
 
 impl Leaf for String {
+    /// Several lines, a script say, keep their indentation; a single one is a name, or as good as one.
+    fn bare(text: &str) -> &str {
+        let trimmed = text.trim();
+        if !trimmed.contains('\n') {
+            return trimmed;
+        }
+        let blank = text.len() - text.trim_start().len();
+        let first_line = text[..blank].rfind('\n').map_or(0, |end| end + 1);
+        text[first_line..].trim_end()
+    }
+
     fn parse(text: &str) -> Result<Self, Refused> {
         Ok(text.to_owned())
     }

@@ -117,6 +117,8 @@ pub struct Property {
     pub name: QName,
     /// The values, as text.
     pub values: Vec<At<String>>,
+    /// The names of constants whose values are meant, for whoever knows constants.
+    pub constants: Vec<At<String>>,
     /// Where it begins.
     pub place: Place,
     nodes: Vec<Node>,
@@ -279,7 +281,13 @@ impl Property {
     #[must_use]
     pub fn new(name: QName, values: Vec<At<String>>) -> Self {
         let nodes = values.iter().map(|value| value.write(&name)).collect();
-        Self { place: values.first().map(|value| value.place.clone()).unwrap_or_default(), name, values, nodes }
+        Self {
+            place: values.first().map(|value| value.place.clone()).unwrap_or_default(),
+            name,
+            values,
+            constants: Vec::new(),
+            nodes,
+        }
     }
 
     /// The first value, where there is one.
@@ -347,16 +355,15 @@ impl Content for ConnectorConfiguration {
 impl Item for Vec<Property> {
     fn absorb(&mut self, container: &Node, reading: &mut Reading) {
         for node in &container.children {
-            let values = property_values(node, reading);
-            match self.iter_mut().find(|property| property.name == node.name) {
-                Some(property) => {
-                    property.values.extend(values);
-                    property.nodes.push(node.clone());
-                }
+            let at = match self.iter().position(|property| property.name == node.name) {
+                Some(at) => at,
                 None => {
-                    self.push(Property { name: node.name.clone(), values, place: node.place.clone(), nodes: vec![node.clone()] });
+                    let property = Property::new(node.name.clone(), Vec::new());
+                    self.push(Property { place: node.place.clone(), ..property });
+                    self.len() - 1
                 }
-            }
+            };
+            read_property(node, &mut self[at], reading);
         }
     }
 
@@ -367,37 +374,40 @@ impl Item for Vec<Property> {
     }
 }
 
-/// A value is a text, a protected string in the clear, or an expression with values or a constant.
-fn property_values(node: &Node, reading: &mut Reading) -> Vec<At<String>> {
+/// Adds a node's values to its property: a text, a protected string in the clear, or an expression with values or constants.
+fn read_property(node: &Node, property: &mut Property, reading: &mut Reading) {
     let at = |leaf: &Node| At { value: leaf.text().to_owned(), place: leaf.place.clone() };
+    property.nodes.push(node.clone());
     if node.children.is_empty() {
-        return vec![At { value: node.text().to_owned(), place: node.place.clone() }];
+        property.values.push(at(node));
+        return;
     }
     if let Some(clear) = node.child("clearValue") {
-        return vec![at(clear)];
+        property.values.push(at(clear));
+        return;
     }
-    if let Some(expression) = node.child("expression") {
-        let mut values = Vec::new();
-        for evaluator in &expression.children {
-            match evaluator.local() {
-                "value" | "const" if evaluator.children.is_empty() => values.push(at(evaluator)),
-                "value" => values.extend(evaluator.child("clearValue").map(at)),
-                _ => {}
-            }
-        }
-        if !values.is_empty() {
-            return values;
+    let before = property.values.len() + property.constants.len();
+    for evaluator in node.children_named("expression").flat_map(|expression| &expression.children) {
+        match evaluator.local() {
+            "const" if evaluator.children.is_empty() => property.constants.push(at(evaluator)),
+            "value" if evaluator.children.is_empty() => property.values.push(at(evaluator)),
+            "value" => property.values.extend(evaluator.child("clearValue").map(at)),
+            _ => {}
         }
     }
     let name = shorten(node.local());
-    let (message, help) = if node.child("encryptedData").is_some() || node.child("encryptedDataType").is_some() {
+    let (message, help) = if node.child("encryptedData").is_some() {
         (format!("the value of '{name}' is encrypted with a key that is not ours"), "enter the value again, in the clear")
+    } else if property.values.len() + property.constants.len() > before {
+        match property.constants.last() {
+            None => return,
+            Some(constant) => {
+                let message = format!("'{name}' is to be the constant '{}', and constants are not known here", shorten(constant));
+                (message, "write the value itself, or an expression with a value")
+            }
+        }
     } else {
-        (
-            format!("'{name}' has no value that can be understood"),
-            "write a text, a clearValue, or an expression with values or a const",
-        )
+        (format!("'{name}' has no value that can be understood"), "write a text, a clearValue, or an expression with values")
     };
     reading.report(Diagnostic::warning("not-supported", &node.place, message).with_help(help));
-    Vec::new()
 }

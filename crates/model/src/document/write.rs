@@ -137,6 +137,7 @@ fn value(node: &Node, prefixes: &Prefixes, is_object: bool) -> Value {
             _ if is_type(attribute) => ("@type".to_owned(), type_text(&attribute.value, prefixes)),
             "id" if plain => ("@id".to_owned(), attribute.value.to_string()),
             "oid" if plain => ("oid".to_owned(), attribute.value.to_string()),
+            "version" if plain && is_object => ("version".to_owned(), attribute.value.to_string()),
             name @ ("type" | "relation") if plain && reference => (name.to_owned(), attribute.value.to_string()),
             _ => (format!("@attr:{}", attribute.name.to_uri()), attribute.value.to_string()),
         };
@@ -159,10 +160,15 @@ fn value(node: &Node, prefixes: &Prefixes, is_object: bool) -> Value {
             continue;
         }
         places.insert(&child.name, map.len());
-        // An element of a name that would be read as an attribute is said in full.
-        let attribute_like = child.name.namespace() == Some(ns::COMMON)
-            && (child.local() == "oid" || (matches!(child.local(), "type" | "relation") && reference));
-        let name = if attribute_like { child.name.to_uri() } else { key(&child.name, &node.name, prefixes) };
+        let name = key(&child.name, &node.name, prefixes);
+        // An element whose key would be read as an attribute is said in full.
+        let attribute_like = match name.as_str() {
+            "oid" => true,
+            "version" => is_object,
+            "type" | "relation" => reference,
+            _ => false,
+        };
+        let name = if attribute_like { child.name.to_uri() } else { name };
         map.push((name, written));
     }
     Value::Map(map)

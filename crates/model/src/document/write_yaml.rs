@@ -63,7 +63,14 @@ fn write_scalar(text: &str, depth: usize, out: &mut String) {
     if is_plain(text) {
         out.push_str(text);
     } else if is_block(text) {
-        out.push_str(if text.ends_with('\n') { "|" } else { "|-" });
+        out.push('|');
+        if text.starts_with(' ') {
+            // Else the first line's indentation would be taken for that of the block.
+            out.push('2');
+        }
+        if !text.ends_with('\n') {
+            out.push('-');
+        }
         for line in text.lines() {
             out.push('\n');
             if !line.is_empty() {
@@ -92,7 +99,7 @@ fn is_block(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     body.contains('\n')
         && !body.ends_with('\n')
-        && !body.starts_with([' ', '\n', '\t'])
+        && !body.starts_with(['\n', '\t'])
         && body.chars().all(|c| c == '\n' || !c.is_control() && !matches!(c, '\u{2028}' | '\u{2029}' | '\u{FEFF}'))
         && body.lines().all(|line| line.is_empty() || !line.trim().is_empty())
 }

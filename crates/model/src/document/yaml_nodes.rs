@@ -43,6 +43,7 @@ pub(super) fn inherited_namespace(parent: &QName) -> &'static str {
         (Some(ns::QUERY), _) | (Some(ns::COMMON), "query" | "filter") => ns::QUERY,
         (Some(ns::COMMON), "configured" | "native" | "configuredCapabilities") | (Some(ns::CAP), _) => ns::CAP,
         (Some(ns::COMMON), "connectorConfiguration") => ns::ICFC,
+        (Some(ns::ICFC), container) if container != "configurationProperties" => ns::ICFC,
         _ => ns::COMMON,
     }
 }
@@ -110,6 +111,7 @@ impl Nodes<'_> {
                             .with_help("known are @ns, @context, @type, @value, @id, @element and @metadata"),
                     );
                 }
+                ("version", Content::Scalar { text, .. }) if depth == 1 => node.attributes.push(attribute("version", text, at)),
                 ("oid", Content::Scalar { text, .. }) if depth > 0 => node.attributes.push(attribute("oid", text, at)),
                 (name @ ("type" | "relation"), Content::Scalar { text, .. }) if reference => {
                     node.attributes.push(attribute(name, text, at));
