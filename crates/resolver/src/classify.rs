@@ -30,18 +30,9 @@ pub fn classify(
     {
         return Some(kept);
     }
-    let matching = || policy.types.iter().enumerate().filter(|(_, type_)| type_.claims(object));
-    // `min_by_key` takes the first of equals.
-    let ordered = matching().filter_map(|(index, type_)| Some((type_.order?, index))).min_by_key(|(order, _)| *order);
-    if let Some((_, index)) = ordered {
-        return Some(index);
-    }
-    let rank = |type_: &TypePolicy| match (type_.default_for_class, type_.legacy) {
-        (true, _) => 0,
-        (false, true) => 1,
-        (false, false) => 2,
-    };
-    matching().min_by_key(|(_, type_)| rank(type_)).map(|(index, _)| index)
+    // Of types with the same turn, `min_by_key` takes the first.
+    let claiming = policy.types.iter().enumerate().filter(|(_, type_)| type_.claims(object));
+    claiming.min_by_key(|(_, type_)| type_.turn()).map(|(index, _)| index)
 }
 
 impl TypePolicy {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidelock_model::object::{ResourceObject, Schema};
+use tidelock_model::object::{ObjectClass, ResourceObject};
 
 use crate::channel::Channel;
 use crate::digest::Digest;
@@ -12,7 +12,8 @@ use crate::policy::ResourcePolicy;
 #[derive(Clone, Debug)]
 pub struct Salt {
     key: u128,
-    schema: Arc<Schema>,
+    /// The resource's classes, each with the attributes that auxiliary classes add for some type.
+    classes: Arc<[Arc<ObjectClass>]>,
 }
 
 /// Counts the changes of this crate after which the same policy and the same object may give another result.
@@ -30,7 +31,7 @@ pub fn salt(policy: &ResourcePolicy, channel: Channel) -> Salt {
     if depends_on_channel(policy) {
         digest.text(channel.as_str());
     }
-    Salt { key: digest.finish(), schema: Arc::clone(&policy.schema) }
+    Salt { key: digest.finish(), classes: classes(policy) }
 }
 
 /// The fingerprint of an object: equal if and only if, for all practical purposes, the object, and whatever decides about it,
@@ -41,7 +42,7 @@ pub fn fingerprint(object: &ResourceObject, salt: &Salt) -> [u8; 16] {
     let mut digest = Digest::new(salt.key);
     digest.text(&object.class);
     digest.text(&object.identifier);
-    match salt.schema.class(&object.class) {
+    match salt.classes.iter().find(|class| class.name == object.class) {
         Some(class) => {
             // Objects mostly have their attributes in the order of the schema: the next one is looked at first.
             let mut next = object.attributes.iter().peekable();
@@ -67,8 +68,22 @@ impl Salt {
     pub fn with(&self, purpose: &str) -> Self {
         let mut digest = Digest::new(self.key);
         digest.text(purpose);
-        Self { key: digest.finish(), schema: Arc::clone(&self.schema) }
+        Self { key: digest.finish(), classes: Arc::clone(&self.classes) }
     }
+}
+
+fn classes(policy: &ResourcePolicy) -> Arc<[Arc<ObjectClass>]> {
+    let mut classes = policy.schema.classes.clone();
+    for class in &mut classes {
+        for type_ in policy.types.iter().filter(|type_| type_.class.name == class.name) {
+            for attribute in &type_.class.attributes {
+                if class.attribute(&attribute.name).is_none() {
+                    Arc::make_mut(class).attributes.push(attribute.clone());
+                }
+            }
+        }
+    }
+    classes.into()
 }
 
 fn depends_on_channel(policy: &ResourcePolicy) -> bool {

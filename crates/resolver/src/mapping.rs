@@ -156,10 +156,12 @@ fn single(
             break;
         }
         for mapping in active(strength) {
-            decided = true;
+            // A mapping that takes nothing away leaves an item alone that it has no value for.
+            decided |= mapping.range != Range::None;
             mapping.give(new, &mut result)?;
         }
     }
+    decided |= result.is_some();
     if result.is_none() && (decided || current.is_empty()) {
         for mapping in active(Strength::Weak) {
             decided = true;

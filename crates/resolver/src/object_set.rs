@@ -205,7 +205,7 @@ impl Resolution<'_> {
         };
         self.look_through_options();
         let given = self.given()?;
-        let query = self.query(resource.as_ref(), &given)?;
+        let query = self.query(resource.as_ref())?;
         let found = self.definition(&given, query.as_ref())?;
         if !self.rules.selects {
             self.note_unselective();
@@ -310,7 +310,7 @@ impl Resolution<'_> {
         };
         match rules.source {
             Source::Search => {
-                (built.search, built.base_context) = definition::delineation(self.policy, &searched);
+                (built.search, built.base_context) = definition::delineation(self.policy, &searched)?;
                 let mut effective = base_query;
                 if let Some(query) = &used {
                     built.search = built.search.and(query.bind(searched.class.as_deref())?);
@@ -320,11 +320,8 @@ impl Resolution<'_> {
                 built.query = Some(query::print(&effective));
             }
             Source::LiteralShadows => {
-                if let Some(query) = &used {
-                    query.only_coordinates()?;
-                }
                 built.shadow_filter = match &used {
-                    Some(query) => query.shadows(given),
+                    Some(query) => query.shadows(given)?,
                     None => given.shadows(),
                 };
                 let effective = used.as_ref().map_or_else(|| base_query.clone(), |query| query.effective(base_query.clone()));

@@ -87,8 +87,23 @@ pub enum AttributeCaching {
     Identifiers,
     /// Those that the object type refines.
     Defined,
+    /// Those that inbound mappings read.
+    Mapped,
     /// All.
     All,
+}
+
+impl TypePolicy {
+    /// When the type has its turn in classification: types with an order first, then the default of the class, then types with
+    /// legacy settings, then others.
+    pub(crate) fn turn(&self) -> (bool, i64, u8) {
+        let rank = match (self.order.is_some(), self.default_for_class, self.legacy) {
+            (true, _, _) | (false, true, _) => 0,
+            (false, false, true) => 1,
+            (false, false, false) => 2,
+        };
+        (self.order.is_none(), self.order.unwrap_or_default(), rank)
+    }
 }
 
 impl ResourcePolicy {

@@ -8,6 +8,7 @@ use tidelock_model::object::{Intent, Kind, ObjectClass, TypeId};
 use tidelock_model::{Diagnostic, Diagnostics, QName};
 
 use crate::base_context::BaseContext;
+use crate::compile::names;
 use crate::matrix::Given;
 use crate::object_set::{Scope, ShadowScope};
 use crate::policy::ResourcePolicy;
@@ -70,7 +71,7 @@ pub(super) fn resolve(
 ) -> Result<Resolved, Diagnostic> {
     let Some(kind) = &given.kind else {
         let Some(class) = &given.class else { return Ok(Resolved::whole()) };
-        let class = class_named(policy, class)?;
+        let class = Arc::clone(names::class(&policy.schema, class)?);
         return Ok(Resolved { scope: Scope::Class(Arc::clone(&class)), class: Some(class) });
     };
     let resolved = match &given.intent {
@@ -101,8 +102,11 @@ pub(super) fn resolve(
 }
 
 /// What the definition of a type, or of a whole class, adds to every search.
-pub(super) fn delineation(policy: &ResourcePolicy, resolved: &Resolved) -> (BoundFilter, Option<BaseContext>) {
-    match &resolved.scope {
+pub(super) fn delineation(
+    policy: &ResourcePolicy,
+    resolved: &Resolved,
+) -> Result<(BoundFilter, Option<BaseContext>), Diagnostic> {
+    let (filter, base_context) = match &resolved.scope {
         Scope::Type(index) => match policy.types.get(*index) {
             Some(type_) => (type_.search_filter.clone(), type_.base_context.clone()),
             None => (BoundFilter::None, None),
@@ -112,6 +116,15 @@ pub(super) fn delineation(policy: &ResourcePolicy, resolved: &Resolved) -> (Boun
             None => (BoundFilter::All, None),
         },
         Scope::Resource => (BoundFilter::All, None),
+    };
+    match base_context {
+        // Without its bounds the search would find objects that are none of the task's business.
+        Some(base) if base.base.is_none() || base.identifier.is_none() => Err(names::refused(
+            "a base context that is not given by its distinguished name",
+            &base.place,
+            "give 'objectClass' and a 'filter' that compares the distinguished name with one value",
+        )),
+        base_context => Ok((filter, base_context)),
     }
 }
 
@@ -186,18 +199,6 @@ fn default_account(policy: &ResourcePolicy, kind: &At<Kind>) -> Result<Option<Re
         )
         .with_help("define an object type, or name an 'objectclass'")),
     }
-}
-
-pub(super) fn class_named(policy: &ResourcePolicy, name: &At<QName>) -> Result<Arc<ObjectClass>, Diagnostic> {
-    policy.schema.class_named(name).cloned().ok_or_else(|| {
-        let known = || policy.schema.classes.iter().map(|class| &*class.name);
-        let help = match nearest(name.local(), known()) {
-            Some(near) => format!("did you mean '{near}'?"),
-            None => format!("object classes are {}", listed(&known().map(|name| format!("'{name}'")).collect::<Vec<_>>())),
-        };
-        Diagnostic::error("unknown-object-class", &name.place, format!("the resource has no object class '{}'", name.value))
-            .with_help(help)
-    })
 }
 
 fn of_type(policy: &ResourcePolicy, index: usize) -> Resolved {
