@@ -25,7 +25,7 @@ mod synchronize;
 pub use connectors::{Connectors, OpenError, ResourceEntry};
 pub use engine::{Clock, Engine, SystemClock};
 pub use error::{Category, RunError};
-pub use explain::{Explanation, explain};
+pub use explain::{ClassName, Explanation, Given, Named, TypeName, explain};
 pub use prepare::{Definitions, Options, Prepared, prepare};
 pub use progress::{NoProgress, Progress};
 pub use report::{
