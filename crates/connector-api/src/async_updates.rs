@@ -2,7 +2,7 @@
 
 use futures::stream::BoxStream;
 
-use crate::{Change, Result, async_trait};
+use crate::{Change, Result, Token, async_trait};
 
 /// The identity of a message: equal for a message and its redeliveries, different for any two messages.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,19 @@ pub trait AsyncUpdates: Send + Sync {
     /// # Cancellation
     /// Dropping the stream stops listening; deliveries in flight can still be settled or are redelivered.
     fn deliveries(&self) -> BoxStream<'_, Result<Delivery>>;
+
+    /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after a token of
+    /// [`crate::LiveSync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
+    ///
+    /// * A token from which the source cannot go on is [`crate::ErrorKind::TokenExpired`]: the engine catches up by live
+    ///   synchronization or by a reconciliation, and listens after the token that it has then.
+    ///
+    /// # Cancellation
+    /// As with [`AsyncUpdates::deliveries`].
+    fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
+        let _ = token;
+        self.deliveries()
+    }
 }
 
 /// A message from the resource. It must be settled; dropping it means *deliver again*.
@@ -27,6 +40,9 @@ pub struct Delivery {
     pub id: Option<MessageId>,
     /// The changes it brings; a message can bring none.
     pub changes: Result<Vec<Change>>,
+    /// The position after this message, where the source leaves it to the engine to keep it: to be committed together with the
+    /// message's effects, and given to [`AsyncUpdates::deliveries_after`].
+    pub token: Option<Token>,
     acknowledge: Box<dyn Acknowledge>,
 }
 
@@ -49,7 +65,14 @@ pub trait Acknowledge: Send + Sync {
 impl Delivery {
     /// A message with its changes and the way to settle it.
     pub fn new(id: Option<MessageId>, changes: Result<Vec<Change>>, acknowledge: Box<dyn Acknowledge>) -> Self {
-        Self { id, changes, acknowledge }
+        Self { id, changes, token: None, acknowledge }
+    }
+
+    /// The same, with the position after it.
+    #[must_use]
+    pub fn with_token(mut self, token: Token) -> Self {
+        self.token = Some(token);
+        self
     }
 
     /// See [`Acknowledge::acknowledge`].

@@ -8,7 +8,7 @@ use tidelock_model::filter::{BoundFilter, Condition};
 use tidelock_model::object::{MatchingRule, ResourceObject, Schema};
 use tidelock_model::value::Value;
 
-use crate::{About, AsyncUpdates, Error, ErrorKind, Found, LiveSync, ObjectStream, Result, SearchRequest};
+use crate::{About, AsyncUpdates, Error, ErrorKind, Finding, Found, LiveSync, ObjectStream, Provision, Result, SearchRequest};
 
 /// A connection to a resource, opened from its configuration. Methods may be called concurrently.
 #[async_trait]
@@ -130,5 +130,18 @@ pub trait Connector: Send + Sync {
     /// The ability to push changes, if the resource has it.
     fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
         None
+    }
+
+    /// The ability to change objects, if the resource has it.
+    fn provision(&self) -> Option<&dyn Provision> {
+        None
+    }
+
+    /// What the resource can do for us: measured now, not assumed. For people who set a resource up. Provided: nothing to tell.
+    ///
+    /// # Errors
+    /// Whatever keeps the resource from being asked at all; what cannot be found out of it is a finding.
+    async fn capabilities(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
     }
 }

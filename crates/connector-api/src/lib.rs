@@ -8,7 +8,9 @@ mod async_updates;
 mod change;
 mod connector;
 mod error;
+mod finding;
 mod live_sync;
+mod provision;
 mod search;
 
 #[cfg(feature = "conformance")]
@@ -21,6 +23,8 @@ pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, MessageId};
 pub use change::{Change, ChangeKind};
 pub use connector::Connector;
 pub use error::{About, Error, ErrorKind, Result};
+pub use finding::Finding;
 pub use futures::stream::BoxStream;
 pub use live_sync::{ChangeStream, ChangesRequest, LiveSync, SyncEvent, Token, TokenPrecision};
+pub use provision::{AddRequest, Modification, ModifyRequest, Password, Provision};
 pub use search::{Completeness, Found, IncompleteReason, ObjectStream, SearchRequest, stream_of};

@@ -35,6 +35,13 @@ pub struct ChangesRequest {
 pub enum SyncEvent {
     /// A change; with [`TokenPrecision::PerChange`] the token to resume from after it.
     Change(Change, Option<Token>),
+    /// These objects, by primary identifier, exist and have not changed since the token. A resource that has forgotten which
+    /// objects were deleted tells which are left instead.
+    ///
+    /// A stream that has such an item, be it an empty one, accounts for every object that was asked for: at its end, and not
+    /// before, an object that no change and no such item has named is gone. Where the stream breaks off, or an error item of it
+    /// may stand for any object, nothing follows for those that were not named.
+    Present(Vec<Box<str>>),
     /// The end: every change that is known was given, and this is the token to resume from. Nothing comes after it.
     End(Token),
 }
