@@ -99,6 +99,9 @@ pub enum Verdict {
     Continue,
 }
 
+/// An item of foci that owners are sought by: which foci, the path of keys, and which values count as the same.
+pub type Indexed = (FocusType, Box<[Arc<str>]>, MatchingRule);
+
 /// The most candidates that one rule may have.
 pub const MOST_CANDIDATES: usize = 100;
 
@@ -220,7 +223,7 @@ pub fn rule_matches(rule: &Rule, pre_focus: &Items, object: &ResourceObject, can
 
 /// Every item of foci that the repository should be able to search by, each once.
 #[must_use]
-pub fn indexed_items(policy: &ResourcePolicy) -> Vec<(FocusType, Box<[Arc<str>]>, MatchingRule)> {
+pub fn indexed_items(policy: &ResourcePolicy) -> Vec<Indexed> {
     let mut indexed = Vec::new();
     for type_ in &policy.types {
         for item in type_.correlation.tiers.iter().flat_map(|tier| &tier.rules).filter_map(|rule| rule.items.first()) {

@@ -75,11 +75,10 @@ impl Salt {
 fn classes(policy: &ResourcePolicy) -> Arc<[Arc<ObjectClass>]> {
     let mut classes = policy.schema.classes.clone();
     for class in &mut classes {
-        for type_ in policy.types.iter().filter(|type_| type_.class.name == class.name) {
-            for attribute in &type_.class.attributes {
-                if class.attribute(&attribute.name).is_none() {
-                    Arc::make_mut(class).attributes.push(attribute.clone());
-                }
+        let name = Arc::clone(&class.name);
+        for attribute in policy.types.iter().filter(|t| t.class.name == name).flat_map(|t| &t.class.attributes) {
+            if class.attribute(&attribute.name).is_none() {
+                Arc::make_mut(class).attributes.push(attribute.clone());
             }
         }
     }
