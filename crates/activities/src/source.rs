@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Found, IncompleteReason, SearchRequest};
+use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, IncompleteReason, SearchRequest};
 use tidelock_model::Value;
 use tidelock_model::object::{AttributeDefinition, ObjectClass, ResourceObject, ValueType};
 use tidelock_repo::Fingerprint;
@@ -123,9 +123,14 @@ fn take(part: &Part, found: Vec<Result<Found, Error>>) -> (Vec<Item>, Option<Res
     (items, None)
 }
 
-/// What an unreadable object is called: connectors begin the message with its place.
+/// What an unreadable object is called: by its identifier, or by the place with which connectors begin the message.
 fn unreadable(error: &Error) -> String {
-    error.to_string().split_once(": ").map_or_else(|| "an unreadable object".to_owned(), |(place, _)| place.to_owned())
+    match (error.what(), error.to_string().split_once(": ")) {
+        (About::Object(identifier), Some((place, _))) => format!("{identifier} ({place})"),
+        (About::Object(identifier), None) => identifier.to_string(),
+        (_, Some((place, _))) => place.to_owned(),
+        (_, None) => "an unreadable object".to_owned(),
+    }
 }
 
 /// Checks an object against its schema.

@@ -167,6 +167,11 @@ impl<'a> Candidates<'a> {
         sought.keys.iter().flatten().flatten().flat_map(|(item, value)| self.of(*item, value)).find(|stored| stored.key == key)
     }
 
+    /// Every focus that the repository has named.
+    pub(crate) fn all(&self) -> impl Iterator<Item = tidelock_repo::FocusKey> {
+        self.found.iter().flat_map(HashMap::values).flatten().map(|stored| stored.key)
+    }
+
     fn of(&self, item: usize, value: &str) -> &[StoredFocus] {
         self.found[item].get(value).map_or(&[], Vec::as_slice)
     }

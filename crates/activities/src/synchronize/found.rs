@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tidelock_model::Oid;
 use tidelock_model::object::{Exclusion, Shadow, Situation};
-use tidelock_repo::{Error, Fingerprint, IndexedItem, KnownShadow, ShadowKey, StoredShadow};
+use tidelock_repo::{Error, Fingerprint, FocusKey, IndexedItem, KnownShadow, ShadowKey, StoredShadow};
 use tidelock_resolver::classify::{Classification, classify};
 use tidelock_resolver::correlate::Correlation;
 use tidelock_resolver::exclusion::{Excluded, exclusion};
@@ -59,6 +59,7 @@ pub(crate) async fn decide(
     let mut sought = seek(part, indexed, items, &mut looks);
     let mut candidates = Candidates::new(indexed);
     candidates.ask(part, &mut sought).await?;
+    let shared = shared(part, &looks, &candidates).await?;
 
     let mut writer = Writer::new(part, Overlay::new(indexed));
     for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
@@ -70,6 +71,10 @@ pub(crate) async fn decide(
                 }
             }
             (Item::Object(_), Look::Unchanged(key)) => {
+                if shared.get(key).is_some_and(|owner| writer.overlay.touches(*owner)) {
+                    // Its owner is another one by now, so that this object is not unchanged any longer.
+                    return Ok(writer.finish(at));
+                }
                 writer.seen(tidelock_repo::ShadowRef::Stored(*key), true);
                 let linked = Some(Situation::Linked);
                 writer.statistics.passed(passage(linked, linked, linked), Outcome::Success);
@@ -165,6 +170,23 @@ async fn load(part: &Part, items: &[Item], looks: &mut [Look]) -> Result<(), Err
     Ok(())
 }
 
+/// The unchanged objects whose owners may be changed by others of the chunk, with these owners.
+async fn shared(part: &Part, looks: &[Look], candidates: &Candidates<'_>) -> Result<HashMap<ShadowKey, FocusKey>, Error> {
+    if !looks.iter().any(|look| matches!(look, Look::Unchanged(_))) {
+        return Ok(HashMap::new());
+    }
+    let owners = looks.iter().filter_map(|look| Some(look.open()?.stored.as_ref()?.owner.as_ref()?.key));
+    let mut foci: Vec<FocusKey> = owners.chain(candidates.all()).collect();
+    foci.sort_unstable();
+    foci.dedup();
+    if foci.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let projections = part.engine.repo.projections(&foci).await?;
+    let pairs = foci.iter().zip(projections).flat_map(|(focus, shadows)| shadows.into_iter().map(|stored| (stored.key, *focus)));
+    Ok(pairs.collect())
+}
+
 /// Prepares the search for the owners of those that have none.
 fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &mut [Look]) -> Vec<Sought<'a>> {
     let mut all = Vec::new();
@@ -229,8 +251,8 @@ impl One<'_, '_, '_> {
             self.settle(Way { before, found, after: found, owner: None }, Some(error), true);
             return Ok(());
         }
+        let own = owner.map(|owner| Candidate::Stored(owner.key));
         let owner = owner.map(Owner::Stored);
-        let own = owner.map(Owner::candidate);
         if part.mode == Mode::DryRun {
             self.settle(Way { before, found, after: found, owner: own }, None, true);
             return Ok(());
@@ -240,11 +262,8 @@ impl One<'_, '_, '_> {
             self.settle(Way { before, found, after: found, owner: own }, None, false);
             return Ok(());
         };
-        let correlated = match (&correlation, &self.open.sought) {
-            (Some(Ok(Correlation::Owner(Candidate::Stored(key)))), Some(Ok(at))) => {
-                candidates.stored(&sought[*at], *key).map(Owner::Stored)
-            }
-            (Some(Ok(Correlation::Owner(Candidate::New(at)))), _) => Some(Owner::New(*at)),
+        let correlated = match &correlation {
+            Some(Ok(Correlation::Owner(candidate))) => self.loaded(*candidate, sought, candidates),
             _ => None,
         };
         let outcome = match self.refused {
@@ -259,6 +278,17 @@ impl One<'_, '_, '_> {
             Err(error) => self.settle(Way { before, found, after: found, owner: own }, Some(&error), true),
         }
         Ok(())
+    }
+
+    /// A candidate as it is by now, or as it was loaded.
+    fn loaded<'c>(&self, candidate: Candidate, sought: &[Sought<'_>], candidates: &'c Candidates<'_>) -> Option<Owner<'c>> {
+        if let Some(at) = self.writer.overlay.position(candidate) {
+            return Some(Owner::Pending(at));
+        }
+        match (candidate, &self.open.sought) {
+            (Candidate::Stored(key), Some(Ok(at))) => candidates.stored(&sought[*at], key).map(Owner::Stored),
+            _ => None,
+        }
     }
 
     fn react(

@@ -41,6 +41,11 @@ impl<'a> Overlay<'a> {
         self.by_key.contains_key(&key)
     }
 
+    /// The version that a focus has by now; none if this chunk leaves it alone.
+    pub(crate) fn version(&self, candidate: Candidate) -> Option<u64> {
+        self.pending.get(self.position(candidate)?).map(|pending| pending.focus.version)
+    }
+
     /// A stored focus as it is by now; none if it was deleted.
     pub(crate) fn current<'b>(&'b self, stored: &'b StoredFocus) -> Option<&'b Focus> {
         match self.by_key.get(&stored.key) {
@@ -49,8 +54,21 @@ impl<'a> Overlay<'a> {
         }
     }
 
-    /// A new focus of this chunk.
-    pub(crate) fn created(&self, at: usize) -> Option<&Focus> {
+    /// Where a focus is among those that this chunk writes.
+    pub(crate) fn position(&self, candidate: Candidate) -> Option<usize> {
+        match candidate {
+            Candidate::Stored(key) => self.by_key.get(&key).copied(),
+            Candidate::New(at) => Some(at),
+        }
+    }
+
+    /// The focus at a position, to be told from others.
+    pub(crate) fn candidate(&self, at: usize) -> Candidate {
+        self.pending[at].stored.map_or(Candidate::New(at), |(key, _)| Candidate::Stored(key))
+    }
+
+    /// The focus at a position; none if it was deleted.
+    pub(crate) fn pending(&self, at: usize) -> Option<&Focus> {
         self.pending.get(at).filter(|pending| !pending.deleted).map(|pending| &pending.focus)
     }
 
@@ -59,8 +77,7 @@ impl<'a> Overlay<'a> {
         let found = self.by_value.get(item).and_then(|values| values.get(value));
         found.into_iter().flatten().filter_map(|&at| {
             let pending = &self.pending[at];
-            let candidate = pending.stored.map_or(Candidate::New(at), |(key, _)| Candidate::Stored(key));
-            (!pending.deleted).then_some((candidate, &pending.focus))
+            (!pending.deleted).then(|| (self.candidate(at), &pending.focus))
         })
     }
 
@@ -78,8 +95,8 @@ impl<'a> Overlay<'a> {
         self.change(at, content);
     }
 
-    /// Gives a focus of this chunk new content.
-    pub(crate) fn update_created(&mut self, at: usize, content: Items) {
+    /// Gives the focus at a position new content.
+    pub(crate) fn update_pending(&mut self, at: usize, content: Items) {
         self.change(at, content);
     }
 
@@ -87,6 +104,13 @@ impl<'a> Overlay<'a> {
     pub(crate) fn delete(&mut self, stored: &StoredFocus) {
         let at = self.pend(stored);
         self.pending[at].deleted = true;
+    }
+
+    /// Deletes the focus at a position; whether that can be done: one that is not stored yet cannot go.
+    pub(crate) fn delete_pending(&mut self, at: usize) -> bool {
+        let pending = &mut self.pending[at];
+        pending.deleted |= pending.stored.is_some();
+        pending.deleted
     }
 
     /// The reference to a candidate for the batch that [`Overlay::into_changes`] gives.

@@ -28,18 +28,10 @@ pub(crate) struct Subject<'s> {
 /// A focus that a reaction is about.
 #[derive(Clone, Copy)]
 pub(crate) enum Owner<'s> {
+    /// As it was loaded.
     Stored(&'s StoredFocus),
-    /// One that this chunk creates.
-    New(usize),
-}
-
-impl Owner<'_> {
-    pub(crate) fn candidate(self) -> Candidate {
-        match self {
-            Self::Stored(stored) => Candidate::Stored(stored.key),
-            Self::New(at) => Candidate::New(at),
-        }
-    }
+    /// One that this chunk has made or changed, by its position.
+    Pending(usize),
 }
 
 /// Carries out the actions of a reaction, and says whose the object is afterwards. Where one action fails, none has happened.
@@ -121,7 +113,7 @@ fn draft(writer: &Writer<'_>, owner: Option<Owner<'_>>, content: Option<Items>, 
 pub(crate) fn focus<'w>(writer: &'w Writer<'_>, owner: Owner<'w>) -> Option<&'w Focus> {
     match owner {
         Owner::Stored(stored) => writer.overlay.current(stored),
-        Owner::New(at) => writer.overlay.created(at),
+        Owner::Pending(at) => writer.overlay.pending(at),
     }
 }
 
@@ -147,15 +139,22 @@ fn apply(
                 writer.overlay.delete(stored);
                 Ok(None)
             }
-            Owner::New(_) => Err(ItemError::new(Category::Application, "a focus cannot be made and deleted at once")),
+            Owner::Pending(at) if writer.overlay.delete_pending(at) => {
+                writer.statistics.acted_on_focus(focus_type, Act::Delete);
+                Ok(None)
+            }
+            Owner::Pending(_) => Err(ItemError::new(Category::Application, "a focus cannot be made and deleted at once")),
         };
     }
     if let Some(content) = content.filter(|content| focus(writer, owner).is_none_or(|focus| focus.content != *content)) {
         writer.statistics.acted_on_focus(focus_type, Act::Modify);
         match owner {
             Owner::Stored(stored) => writer.overlay.update(stored, content),
-            Owner::New(at) => writer.overlay.update_created(at, content),
+            Owner::Pending(at) => writer.overlay.update_pending(at, content),
         }
     }
-    Ok(Some(owner.candidate()))
+    Ok(Some(match owner {
+        Owner::Stored(stored) => Candidate::Stored(stored.key),
+        Owner::Pending(at) => writer.overlay.candidate(at),
+    }))
 }

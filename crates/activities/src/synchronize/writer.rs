@@ -17,6 +17,8 @@ pub(crate) struct Writer<'a> {
     pub(crate) statistics: Statistics,
     batch: Batch,
     expected: Vec<(FocusKey, u64)>,
+    /// Shadows of the batch that have a fingerprint, with the owner as it was when they got it.
+    fingerprinted: Vec<(usize, Candidate, Option<u64>)>,
     at: tidelock_model::Timestamp,
 }
 
@@ -34,7 +36,15 @@ pub(crate) struct ShadowDraft<'s> {
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(part: &'a Part, overlay: Overlay<'a>) -> Self {
-        Self { part, overlay, statistics: Statistics::default(), batch: Batch::default(), expected: Vec::new(), at: part.now() }
+        Self {
+            part,
+            overlay,
+            statistics: Statistics::default(),
+            batch: Batch::default(),
+            expected: Vec::new(),
+            fingerprinted: Vec::new(),
+            at: part.now(),
+        }
     }
 
     /// Writes a shadow, unless it is already so, and says where it is.
@@ -52,6 +62,9 @@ impl<'a> Writer<'a> {
             self.statistics.acted(SHADOW, Act::Add);
         }
         let at = self.batch.shadows.len();
+        if let (Some(owner), Some(_)) = (owner, fingerprint) {
+            self.fingerprinted.push((at, owner, self.overlay.version(owner)));
+        }
         let owner = owner.map(Overlay::reference);
         self.batch.shadows.push(ShadowChange { key, shadow, owner, fingerprint });
         key.map_or(ShadowRef::New(at), ShadowRef::Stored)
@@ -91,6 +104,12 @@ impl<'a> Writer<'a> {
         self.expected.retain(|(key, _)| !self.overlay.touches(*key));
         self.expected.dedup();
         self.batch.expected = self.expected;
+        for (at, owner, version) in self.fingerprinted {
+            // An object after this one has changed the owner, so this one must be looked at again.
+            if self.overlay.version(owner) != version {
+                self.batch.shadows[at].fingerprint = None;
+            }
+        }
         self.batch.foci = self.overlay.into_changes();
         Decided { batch: self.batch, statistics: self.statistics, taken }
     }
