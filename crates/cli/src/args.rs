@@ -33,7 +33,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", default_value = ".", hide_default_value = true)]
     pub(crate) home: PathBuf,
     /// The repository: sqlite:PATH; by default tidelock.db in the home folder
-    #[arg(long, global = true, value_name = "URL", env = "TIDELOCK_REPO")]
+    #[arg(long, global = true, value_name = "URL", env = "TIDELOCK_REPO", hide_env_values = true)]
     pub(crate) repo: Option<String>,
     /// For people, or one JSON document
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, hide_default_value = true)]

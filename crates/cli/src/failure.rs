@@ -78,13 +78,12 @@ impl Failure {
             _ => (Exit::Fatal, "repository"),
         };
         let diagnostic = Diagnostic::error(code, &place, with_causes(error));
-        Self::new(
-            exit,
-            match error.help() {
-                Some(help) => diagnostic.with_help(help),
-                None => diagnostic,
-            },
-        )
+        let help = error.help().unwrap_or(match error.kind() {
+            ErrorKind::Locked => "try again when the other process is done",
+            ErrorKind::Duplicate => "give one of the objects another name or OID",
+            _ => "see that file and folder can be read and written, and that the disk is not full",
+        });
+        Self::new(exit, diagnostic.with_help(help))
     }
 
     /// The resource, or the way to it, failed.
@@ -98,7 +97,12 @@ impl Failure {
             ResourceErrorKind::Unsupported => (Exit::Definition, "not-supported"),
             _ => (Exit::Fatal, "resource-error"),
         };
-        Self::new(exit, Diagnostic::error(code, place, error.full_message()))
+        let help = match exit {
+            Exit::Temporary => "try again when the resource is back",
+            Exit::Definition => "correct the connector configuration of the resource, or what it points to",
+            _ => "look at the resource, and at the rights of the connector's account",
+        };
+        Self::new(exit, Diagnostic::error(code, place, error.full_message()).with_help(help))
     }
 
     /// The output cannot be written.

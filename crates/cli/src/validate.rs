@@ -127,7 +127,8 @@ fn not_checked(resource: &Resource, error: &ResourceError) -> Diagnostic {
     let place = resource.connector_configuration.as_ref().map_or(&resource.place, |configuration| &configuration.place);
     let message = error.full_message();
     match error.kind() {
-        ErrorKind::Config | ErrorKind::Unsupported => Diagnostic::error("resource-configuration", place, message),
+        ErrorKind::Config | ErrorKind::Unsupported => Diagnostic::error("resource-configuration", place, message)
+            .with_help("correct the connector configuration of the resource, or what it points to"),
         _ => Diagnostic::warning("resource-not-reachable", place, message)
             .with_help("what depends on the resource's schema was not checked; check again when it can be reached"),
     }

@@ -135,7 +135,7 @@ mod tests {
             &Diagnostic::error("unreadable-file", &at(0, 0), "the file does not exist"),
             &expect![[r#"
                 error[unreadable-file]: the file does not exist
-                 --> task.xml
+                --> task.xml
             "#]],
         );
         check(

@@ -21,7 +21,7 @@ pub(crate) fn render(report: &RunReport, paint: Paint) -> String {
         }
         part_lines(&mut out, part, paint);
     }
-    if report.run_status == RunStatus::Finished && report.progress.failure == 0 && !changed_something(report) {
+    if report.run_status == RunStatus::Finished && !changed_something(report) {
         line(&mut out, "\nNothing changed.");
     }
     match report.mode {
@@ -137,11 +137,11 @@ fn failures(out: &mut String, part: &ActivityReport, paint: Paint) {
     for failure in part.failures.iter().take(TOLD_FAILURES) {
         let (object, message) = (clean(&failure.object), clean(&failure.message));
         let text = if message.starts_with(&*object) { message.into_owned() } else { format!("{object}: {message}") };
-        line(out, &format!("    {text}"));
+        line(out, &format!("      {text}"));
     }
     let told = part.failures.len().min(TOLD_FAILURES) as u64;
     if part.progress.failure > told {
-        line(out, &format!("    … and {} more", number(part.progress.failure - told)));
+        line(out, &format!("      … and {} more", number(part.progress.failure - told)));
     }
 }
 
@@ -292,19 +292,18 @@ mod tests {
               Skipped
                      12  of no object type, or of one that says nothing about synchronization
 
-              Failed
-                     12
-                         row 1: there is no identifier
-                         row 2: there is no identifier
-                         row 3: there is no identifier
-                         row 4: there is no identifier
-                         row 5: there is no identifier
-                         row 6: there is no identifier
-                         row 7: there is no identifier
-                         row 8: there is no identifier
-                         row 9: there is no identifier
-                         row 10: there is no identifier
-                         … and 2 more
+              Failed: 12
+                  row 1: there is no identifier
+                  row 2: there is no identifier
+                  row 3: there is no identifier
+                  row 4: there is no identifier
+                  row 5: there is no identifier
+                  row 6: there is no identifier
+                  row 7: there is no identifier
+                  row 8: there is no identifier
+                  row 9: there is no identifier
+                  row 10: there is no identifier
+                  … and 2 more
         "#]]
         .assert_eq(&render(&report("import", Status::PartialError, vec![only]), Paint::PLAIN));
     }
