@@ -6,7 +6,7 @@ use smallvec::smallvec;
 
 use crate::definition::base64;
 use crate::definition::leaf::qname_text;
-use crate::definition::table::{Reading, shorten};
+use crate::definition::table::{MAX_ITEMS, Reading, shorten};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Attribute, Node, resolve_reporting};
 use crate::name::{QName, ns};
@@ -25,8 +25,13 @@ pub(crate) fn read_items(node: &Node, depth: usize, reading: &mut Reading) -> It
     for child in &node.children {
         let Some(value) = read_value(child, depth, reading) else { continue };
         let key = key_for(&child.name);
-        match keys.iter_mut().rev().find(|(known, _)| *known == key) {
-            Some((_, values)) => values.push(value),
+        match keys.iter().rposition(|(known, _)| *known == key) {
+            Some(at) => keys[at].1.push(value),
+            None if keys.len() >= MAX_ITEMS => {
+                let message = format!("'{}' has more than {MAX_ITEMS} different items", shorten(node.local()));
+                reading.report(Diagnostic::error("bad-value", &child.place, message).with_help("use items with several values"));
+                break;
+            }
             None => keys.push((key, smallvec![value])),
         }
     }

@@ -349,3 +349,38 @@ impl Leaf for Duration {
         self.text.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Duration, Leaf};
+    use crate::time::Timestamp;
+
+    #[test]
+    fn durations_are_those_of_xml_schema() {
+        let parts = |text| Duration::new(text).map(|d| (d.months, d.millis));
+        assert_eq!(parts("P1Y2M"), Some((14, 0)));
+        assert_eq!(parts("P30D"), Some((0, 30 * 86_400_000)));
+        assert_eq!(parts("-PT5.25S"), Some((0, -5250)));
+        assert_eq!(parts(" P1W "), Some((0, 7 * 86_400_000)));
+        for wrong in ["", "P", "PT", "P-1D", "5m", "30", "1 day", "P1D2", "P99999999999999999999D"] {
+            assert_eq!(parts(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn months_follow_the_calendar() {
+        let time = |text| Timestamp::parse(text).unwrap();
+        let month = Duration::new("P1M").unwrap();
+        assert_eq!(month.after(time("2026-01-31T10:00:00Z")), Some(time("2026-02-28T10:00:00Z")));
+        assert_eq!(month.before(time("2026-03-31T10:00:00Z")), Some(time("2026-02-28T10:00:00Z")));
+        assert_eq!(month.after(Timestamp::from_millis(i64::MAX)), None);
+    }
+
+    #[test]
+    fn only_texts_of_several_lines_keep_their_indentation() {
+        assert_eq!(String::bare("  a b\n"), "a b");
+        assert_eq!(String::bare("\n  \n    if (x)\n      y\n  "), "    if (x)\n      y");
+    }
+}

@@ -86,7 +86,10 @@ definition! {
             /// What it is evaluated for: a shorter way to say when.
             use_ = "use": Option<At<MappingUse>>,
         }
-        kept ["documentation", "mappingAlias", "trace", "dependency", "exclusive", "order", "metadataMapping", "ignoreMetadataProcessing", "extension"]
+        kept [
+            "documentation", "mappingAlias", "trace", "dependency", "exclusive", "order", "metadataMapping",
+            "ignoreMetadataProcessing", "extension",
+        ]
         unsupported ["timeFrom", "timeTo"]
     }
 }

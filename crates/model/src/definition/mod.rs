@@ -10,6 +10,7 @@ mod common;
 mod content;
 mod content_json;
 mod correlation;
+mod execution;
 mod file;
 mod focus;
 mod leaf;
@@ -23,16 +24,18 @@ mod table;
 mod task;
 
 pub use activity::{
-    Activity, ActivityTailoring, Composition, ConfigurationToUse, ControlFlow, Distribution, ErrorCategory, ErrorHandling,
-    ErrorHandlingEntry, ErrorReaction, ErrorSituation, Execution, ExecutionMode, FailedObjectsSelector, NoItems,
-    PredefinedConfiguration, ProcessingOption, QueryApplication, ResourceObjectSet, RetryLater, SelectionMethod, Tailoring,
-    TailoringMode, Work, WorkKind,
+    Activity, Composition, FailedObjectsSelector, QueryApplication, ResourceObjectSet, SelectionMethod, Work, WorkKind,
 };
 pub use common::{FilterSource, ObjectRef, OperationStatus, OrderDirection, Paging, Query};
 pub use content_json::{content_from_json, content_from_json_str, content_to_json, content_to_json_string};
 pub use correlation::{
     Correlation, CorrelationItem, CorrelatorComposition, Correlators, FuzzySearch, FuzzyThreshold, ItemSearch, ItemsCorrelator,
     Thresholds,
+};
+pub use execution::{
+    ActivityTailoring, ConfigurationToUse, ControlFlow, Distribution, ErrorCategory, ErrorHandling, ErrorHandlingEntry,
+    ErrorReaction, ErrorSituation, Execution, ExecutionMode, NoItems, PredefinedConfiguration, ProcessingOption, RetryLater,
+    Tailoring, TailoringMode,
 };
 pub use file::{Definition, OtherObject, read_file, write};
 pub use focus::FocusObject;

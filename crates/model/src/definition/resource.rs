@@ -6,7 +6,7 @@ use crate::definition::common::ObjectRef;
 use crate::definition::leaf::Duration;
 use crate::definition::legacy::LegacySynchronization;
 use crate::definition::object_type::SchemaHandling;
-use crate::definition::table::{At, Content, Item, Reading, definition, names, plain_content, shorten};
+use crate::definition::table::{At, Content, Item, MAX_ITEMS, Reading, definition, names, plain_content, shorten};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Attribute, Node};
 use crate::name::{QName, ns};
@@ -357,6 +357,11 @@ impl Item for Vec<Property> {
         for node in &container.children {
             let at = match self.iter().position(|property| property.name == node.name) {
                 Some(at) => at,
+                None if self.len() >= MAX_ITEMS => {
+                    let message = format!("more than {MAX_ITEMS} configuration properties");
+                    reading.report(Diagnostic::error("bad-value", &node.place, message).with_help("no connector has so many"));
+                    return;
+                }
                 None => {
                     let property = Property::new(node.name.clone(), Vec::new());
                     self.push(Property { place: node.place.clone(), ..property });

@@ -75,7 +75,10 @@ definition! {
             /// The template that shapes the focus.
             object_template_ref = "objectTemplateRef": Option<ObjectRef>,
         }
-        kept ["displayName", "description", "documentation", "reconcileAll", "limitPropagation", "executeOptions", "synchronize", "lifecycleState", "channel"]
+        kept [
+            "displayName", "description", "documentation", "reconcileAll", "limitPropagation", "executeOptions", "synchronize",
+            "lifecycleState", "channel",
+        ]
         unsupported ["objectTemplateRef"]
     }
 }

@@ -18,6 +18,9 @@ pub struct At<T> {
     pub place: Place,
 }
 
+/// The most differently named items of one open container. They are found by going through them.
+pub(crate) const MAX_ITEMS: usize = 1000;
+
 /// What a reading has found so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
@@ -136,6 +139,9 @@ impl Reading {
     }
 
     fn unknown(&mut self, parent: &Node, child: &Node, table: &Table) {
+        if self.diagnostics.len() - self.errors >= Self::MOST {
+            return;
+        }
         let known = table.items.iter().chain(table.kept).chain(table.unsupported).copied();
         let found = Diagnostic::warning(
             "unknown-item",

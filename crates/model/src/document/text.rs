@@ -11,6 +11,9 @@ pub(super) const MAX_DEPTH: usize = 128;
 /// The most attributes of one element, declarations of namespaces included.
 pub(super) const MAX_ATTRIBUTES: usize = 256;
 
+/// The most elements and attributes of a document: small ones cost far more memory than their text.
+pub(super) const MAX_NODES: usize = 4_000_000;
+
 /// Where byte offsets are in a text. Cheap for offsets that grow.
 pub(super) struct Places<'a> {
     text: &'a [u8],
@@ -61,6 +64,11 @@ pub(super) fn decode<'a>(bytes: &'a [u8], file: Option<&Arc<str>>) -> Result<&'a
         let place = Places::new(bytes, file).at(error.valid_up_to());
         syntax(&place, "the document is not UTF-8 from here on", "save it as UTF-8; other encodings are not read")
     })
+}
+
+/// The document has more than [`MAX_NODES`].
+pub(super) fn too_many(place: &Place) -> Diagnostic {
+    syntax(place, format!("the document has more than {MAX_NODES} elements"), "split it into several files")
 }
 
 /// An error of form, with its cure.

@@ -13,7 +13,9 @@ use quick_xml::reader::Reader;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::node::{Attribute, Node};
 use crate::document::scope::{Scope, XML_NAMESPACE};
-use crate::document::text::{MAX_ATTRIBUTES, MAX_DEPTH, Places, first_forbidden, is_allowed, is_ncname, syntax};
+use crate::document::text::{
+    MAX_ATTRIBUTES, MAX_DEPTH, MAX_NODES, Places, first_forbidden, is_allowed, is_ncname, syntax, too_many,
+};
 use crate::name::{QName, ns};
 
 const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
@@ -30,7 +32,8 @@ pub(super) fn read(text: &str, file: Option<&Arc<str>>) -> Result<(Node, Diagnos
     }
     let mut events = Reader::from_str(text);
     events.config_mut().check_comments = true;
-    let mut document = Document { text, places, open: Vec::new(), root: None, diagnostics: Vec::new(), names: HashMap::new() };
+    let mut document =
+        Document { text, places, open: Vec::new(), root: None, diagnostics: Vec::new(), names: HashMap::new(), nodes: 0 };
     loop {
         let start = usize::try_from(events.buffer_position()).unwrap_or(text.len());
         let event = match events.read_event() {
@@ -101,6 +104,8 @@ struct Document<'a> {
     diagnostics: Diagnostics,
     /// The same few names and namespaces, again and again.
     names: HashMap<&'a str, Arc<str>>,
+    /// How many elements and attributes there are so far.
+    nodes: usize,
 }
 
 struct Open {
@@ -131,6 +136,10 @@ impl<'a> Document<'a> {
         let (prefix, local) = self.split_name(name, offset + 1)?;
         let raw = self.attributes(attributes, offset + 1 + name.len())?;
 
+        self.nodes += 1 + raw.len();
+        if self.nodes > MAX_NODES {
+            return Err(too_many(&place));
+        }
         let around = self.open.last().map_or_else(Scope::xml, |open| Arc::clone(&open.node.scope));
         let scope = self.declarations(&raw, around)?;
         let namespace = match scope.lookup_shared(prefix) {

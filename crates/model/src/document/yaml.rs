@@ -13,7 +13,7 @@ use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::format::Format;
 use crate::document::node::Node;
-use crate::document::text::{MAX_DEPTH, Places, first_forbidden, syntax};
+use crate::document::text::{MAX_DEPTH, MAX_NODES, Places, first_forbidden, syntax, too_many};
 use crate::document::yaml_nodes;
 use crate::name::ns;
 
@@ -50,7 +50,7 @@ pub(super) fn read(text: &str, file: Option<&Arc<str>>, format: Format) -> Resul
         check_json(text, file)?;
     }
     let mut documents = Vec::new();
-    let mut builder = Builder { file, stack: Vec::new(), anchors: HashMap::new(), aliased: 0, done: None };
+    let mut builder = Builder { file, stack: Vec::new(), anchors: HashMap::new(), aliased: 0, nodes: 0, done: None };
     let mut options = granit_parser::options! {
         // Depth is ours to check, with a better message; keys of JSON have no limit of length.
         flow_nesting_limit: MAX_DEPTH + 8,
@@ -117,6 +117,7 @@ struct Builder<'f> {
     stack: Vec<Frame>,
     anchors: HashMap<usize, Rc<Yaml>>,
     aliased: usize,
+    nodes: usize,
     done: Option<Rc<Yaml>>,
 }
 
@@ -205,6 +206,10 @@ impl Builder<'_> {
 
     fn value(&mut self, value: Yaml, anchor: usize) -> Result<(), Diagnostic> {
         let (line, column) = (value.line, value.column);
+        self.nodes += 1;
+        if self.nodes > MAX_NODES {
+            return Err(too_many(&place(self.file, line, column)));
+        }
         let value = Rc::new(value);
         if anchor != 0 {
             self.anchors.insert(anchor, Rc::clone(&value));
