@@ -22,7 +22,9 @@ pub(super) async fn explain(session: &Session, argument: &str, profile: Profile)
     let repo = repository::look(session)?;
     let (task, given, mut found) = match definitions::find::<Task>(session, &*repo, argument).await? {
         Argument::Given(task, given) => {
-            let found = validate::validate(session, &repo, &given, Tasks::Left).await?;
+            let mut found = validate::validate(session, &repo, &given, Tasks::Left).await?;
+            // Whether the task's resource can be reached is about to be seen.
+            found.retain(|d| d.code != "resource-not-reachable");
             (task, Some(given), found)
         }
         Argument::Stored(task, stored) => (task, None, stored.diagnostics),

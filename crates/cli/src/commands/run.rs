@@ -23,7 +23,10 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
     let (task, source) = match definitions::find::<Task>(session, &*look, &arguments.task).await? {
         Argument::Given(task, given) => {
             let found = validate::validate(session, &look, &given, Tasks::Left).await?;
-            (task, Source::File { given, found: validate::refuse_errors(found)? })
+            let mut found = validate::refuse_errors(found)?;
+            // Whether the task's resource can be reached is about to be seen.
+            found.retain(|d| d.code != "resource-not-reachable");
+            (task, Source::File { given, found })
         }
         Argument::Stored(task, stored) => (task, Source::Repository { oid: stored.oid, found: stored.diagnostics }),
     };

@@ -52,7 +52,7 @@ impl<W: Write> Table<W> {
             Some(widths) => write_row(&mut self.out, self.paint, widths, &cells, [style, None]),
             None => {
                 self.waiting.push((style, cells));
-                if self.waiting.len() >= DECIDING { self.decide() } else { Ok(()) }
+                if self.waiting.len() >= DECIDING { self.decide(false) } else { Ok(()) }
             }
         }
     }
@@ -60,13 +60,22 @@ impl<W: Write> Table<W> {
     /// Writes what is left. Gives the number of rows; a table without rows prints nothing.
     pub(crate) fn finish(mut self) -> io::Result<u64> {
         if self.widths.is_none() && !self.waiting.is_empty() {
-            self.decide()?;
+            self.decide(true)?;
         }
         self.out.flush()?;
         Ok(self.rows)
     }
 
-    fn decide(&mut self) -> io::Result<()> {
+    /// Settles the widths. Of a table that is complete, columns without any content are left out.
+    fn decide(&mut self, complete: bool) -> io::Result<()> {
+        for column in (0..self.header.len()).rev() {
+            if complete && self.waiting.iter().all(|(_, row)| row.get(column).is_none_or(String::is_empty)) {
+                self.header.remove(column);
+                for (_, row) in self.waiting.iter_mut().filter(|(_, row)| row.len() > column) {
+                    row.remove(column);
+                }
+            }
+        }
         let mut widths: Vec<usize> = self.header.iter().map(|title| title.width()).collect();
         for (_, row) in &self.waiting {
             for (width, cell) in widths.iter_mut().zip(row) {
@@ -129,6 +138,21 @@ mod tests {
             ann                        x
             江口 恵   account/default
             evil␛[2J  account/default  y
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
+    }
+
+    #[test]
+    fn columns_without_content_are_left_out() {
+        let mut out = Vec::new();
+        let mut table = Table::new(&mut out, Paint::PLAIN, ["NAME", "NOTE", "OID"]);
+        table.row(["ann", "", "1"]).unwrap();
+        table.row(["bob", "", "2"]).unwrap();
+        table.finish().unwrap();
+        expect![[r#"
+            NAME  OID
+            ann   1
+            bob   2
         "#]]
         .assert_eq(&String::from_utf8(out).unwrap());
     }

@@ -1,10 +1,10 @@
 //! Users, roles, organizations and services.
 
 use tidelock_model::object::FocusType;
-use tidelock_model::{Items, Value};
-use tidelock_repo::{Repo, StoredFocus};
+use tidelock_model::{Items, QName, Reference, Value};
+use tidelock_repo::{Repo, StoredFocus, StoredShadow};
 
-use super::{Printer, Which, failed};
+use super::{LINKS, Printer, Which, failed};
 use crate::config::Session;
 use crate::failure::Failure;
 use crate::output::json;
@@ -33,7 +33,9 @@ pub(super) async fn get(session: &Session, repo: &dyn Repo, focus_type: FocusTyp
         let mut page = repo.foci(focus_type, after, limit).await.map_err(&failed)?;
         let complete = page.len() < limit;
         after = page.last().map(|focus| focus.key);
-        page.retain(|focus| which.admits(&focus.focus.content));
+        if which.evaluator.is_some() {
+            select(session, repo, which, &mut page).await?;
+        }
         page.truncate(usize::try_from(which.limit - printed).unwrap_or(usize::MAX));
         printed += page.len() as u64;
         print(session, repo, &page, &mut printer).await?;
@@ -44,9 +46,32 @@ pub(super) async fn get(session: &Session, repo: &dyn Repo, focus_type: FocusTyp
     printer.finish()
 }
 
-async fn print(session: &Session, repo: &dyn Repo, page: &[StoredFocus], printer: &mut Printer) -> Result<(), Failure> {
+/// Leaves what the query admits.
+async fn select(session: &Session, repo: &dyn Repo, which: &Which<'_>, page: &mut Vec<StoredFocus>) -> Result<(), Failure> {
+    if !which.about_links {
+        page.retain(|StoredFocus { focus, .. }| which.admits(&focus.content, Some(&focus.oid), focus.focus_type.type_name()));
+        return Ok(());
+    }
+    let mut links = projections(session, repo, page).await?.into_iter();
+    page.retain(|StoredFocus { focus, .. }| {
+        let mut content = focus.content.clone();
+        let references = links.next().into_iter().flatten().map(|stored| {
+            let target_type = Some(QName::common("ShadowType"));
+            Value::Reference(Box::new(Reference { oid: stored.shadow.oid, target_type, relation: None }))
+        });
+        content.set(LINKS, references.collect());
+        which.admits(&content, Some(&focus.oid), focus.focus_type.type_name())
+    });
+    Ok(())
+}
+
+async fn projections(session: &Session, repo: &dyn Repo, page: &[StoredFocus]) -> Result<Vec<Vec<StoredShadow>>, Failure> {
     let keys: Vec<_> = page.iter().map(|focus| focus.key).collect();
-    let projections = repo.projections(&keys).await.map_err(failed(session))?;
+    repo.projections(&keys).await.map_err(failed(session))
+}
+
+async fn print(session: &Session, repo: &dyn Repo, page: &[StoredFocus], printer: &mut Printer) -> Result<(), Failure> {
+    let projections = projections(session, repo, page).await?;
     for (StoredFocus { focus, .. }, shadows) in page.iter().zip(projections) {
         let row = || {
             let content = &focus.content;

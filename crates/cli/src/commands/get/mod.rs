@@ -2,7 +2,6 @@
 
 mod definitions;
 mod foci;
-mod interim;
 mod shadows;
 
 use std::io::{BufWriter, StdoutLock};
@@ -11,15 +10,19 @@ use serde::Serialize;
 use tidelock_model::object::FocusType;
 use tidelock_model::{Items, Oid};
 use tidelock_repo::{Error, ObjectKey};
+use tidelock_resolver::filter::{Evaluator, Subject};
 
-use self::interim::Evaluator;
 use crate::args::{Get, GetType};
 use crate::commands::filter;
 use crate::config::Session;
 use crate::failure::{Exit, Failure};
 use crate::output::json::List;
 use crate::output::table::Table;
+use crate::output::text::clean;
 use crate::repository;
+
+/// The item of a focus that refers to its shadows.
+const LINKS: &str = "linkRef";
 
 /// How many objects are read at once.
 const PAGE: usize = 1000;
@@ -42,7 +45,7 @@ pub(super) async fn get(session: &Session, arguments: &Get) -> Result<Exit, Fail
     };
     match (&arguments.key, found) {
         (Some(key), 0) => {
-            session.output.note(&format!("there is no such object: {key}"));
+            session.output.aside(&format!("there is no such object: {}", clean(key)));
             Ok(Exit::Partial)
         }
         (None, 0) => {
@@ -57,6 +60,8 @@ pub(super) async fn get(session: &Session, arguments: &Get) -> Result<Exit, Fail
 struct Which<'a> {
     key: Option<&'a str>,
     evaluator: Option<Evaluator>,
+    /// Whether the query may be about links, which are not among the items of a focus.
+    about_links: bool,
     limit: u64,
 }
 
@@ -69,12 +74,14 @@ impl<'a> Which<'a> {
             }
             None => None,
         };
-        Ok(Self { key: arguments.key.as_deref(), evaluator, limit: arguments.limit.unwrap_or(u64::MAX) })
+        let about_links = arguments.query.as_ref().is_some_and(|text| text.contains(LINKS));
+        Ok(Self { key: arguments.key.as_deref(), evaluator, about_links, limit: arguments.limit.unwrap_or(u64::MAX) })
     }
 
-    /// Whether an object is among them, by its content.
-    fn admits(&self, content: &Items) -> bool {
-        self.evaluator.as_ref().is_none_or(|evaluator| evaluator.matches(content))
+    /// Whether an object is among them.
+    fn admits(&self, items: &Items, oid: Option<&Oid>, type_name: &str) -> bool {
+        let subject = Subject { items, oid, type_name: Some(type_name) };
+        self.evaluator.as_ref().is_none_or(|evaluator| evaluator.holds_for(&subject))
     }
 
     /// How many objects to read next, when this many have been printed.

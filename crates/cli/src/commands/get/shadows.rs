@@ -36,7 +36,7 @@ pub(super) async fn get(session: &Session, repo: &dyn Repo, which: &Which<'_>) -
         after = page.last().map(|stored| stored.key);
         for stored in &page {
             let items = json::shadow_items(&stored.shadow);
-            if which.admits(&items) {
+            if which.admits(&items, Some(&stored.shadow.oid), "ShadowType") {
                 if printed == which.limit {
                     break 'pages;
                 }
