@@ -44,8 +44,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Sqlite {
     path: Arc<Path>,
     lock: Lock,
-    writer: Option<Arc<Mutex<Db>>>,
+    /// Before the writer: who closes last empties the log into the file, and a reader cannot.
     reader: Arc<Mutex<Db>>,
+    writer: Option<Arc<Mutex<Db>>>,
 }
 
 /// What a repository is opened for.
@@ -86,9 +87,15 @@ impl Sqlite {
     }
 
     fn open_waiting(path: &Path, mode: Mode, patience: Duration) -> Result<Self> {
-        let (writer, reader) = open::open(path, mode, patience)?;
+        // SQLite takes some relative names for something else: `:memory:`, `file:…`.
+        let path = std::path::absolute(path).map_err(|err| {
+            Error::new(ErrorKind::Storage, format!("'{}' names no file", path.display()))
+                .with_help("name the repository's file")
+                .with_source(err)
+        })?;
+        let (writer, reader) = open::open(&path, mode, patience)?;
         // Whatever way leads to the file, the lock of runs is to be the same.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let path = path.canonicalize().unwrap_or(path);
         let mut lock = path.as_os_str().to_owned();
         lock.push("-lock");
         Ok(Self {
