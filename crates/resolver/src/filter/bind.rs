@@ -165,13 +165,15 @@ impl Binder<'_> {
             ));
         };
         self.class.attribute_named(name).ok_or_else(|| {
-            let error = self.error(
-                "unknown-attribute",
-                filter,
-                format!("the object class '{}' has no attribute '{name}'", self.class.name),
-            );
+            let local = name.local();
+            let message = format!("the object class '{}' has no attribute '{}'", self.class.name, written(name));
+            let error = self.error("unknown-attribute", filter, message);
             let known = || self.class.attributes.iter().map(|attribute| &*attribute.name);
-            match nearest(name.local(), known()) {
+            if self.class.attribute(local).is_some() {
+                return error
+                    .with_help(format!("attributes of a resource are in the namespace 'ri': write attributes/ri:{local}"));
+            }
+            match nearest(local, known()) {
                 Some(near) => error.with_help(format!("did you mean '{near}'?")),
                 None => error.with_help(format!("its attributes are {}", known().take(20).collect::<Vec<_>>().join(", "))),
             }
@@ -218,8 +220,8 @@ impl Binder<'_> {
             ValueType::Binary => (base64(trimmed).map(|bytes| Value::Binary(bytes.into())), "bytes in base64"),
         };
         value.ok_or_else(|| {
-            self.error("bad-value", filter, format!("the value that '{}' is compared with is of the wrong type", attribute.name))
-                .with_help(format!("its values are of another type: write {needed}"))
+            let message = format!("the value that '{}' is compared with is not {needed}", attribute.name);
+            self.error("bad-value", filter, message).with_help(format!("write {needed}"))
         })
     }
 
@@ -238,6 +240,11 @@ impl Binder<'_> {
     fn error(&self, code: &'static str, filter: &Filter, message: String) -> Diagnostic {
         Diagnostic::error(code, place_of(filter, self.place), message)
     }
+}
+
+/// A name as a path has it.
+fn written(name: &QName) -> String {
+    ItemPath::item(name.clone()).to_string()
 }
 
 /// Where a filter was written, if it was.

@@ -13,6 +13,8 @@ mod nested;
 mod parse;
 mod print;
 mod split;
+#[cfg(test)]
+mod tests;
 mod to_document;
 
 pub use bind::{Purpose, bind};

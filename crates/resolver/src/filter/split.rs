@@ -97,17 +97,7 @@ fn descend(filter: &Filter, place: &Place, coordinates: &mut Coordinates, rest: 
         // It says what attributes there may be, not which objects are meant.
         (Filter::Value(ValueClause { operator: Operator::Equal, .. }), Some("auxiliaryObjectClass")) => {}
         (_, Some(name)) => return Err(not_one(name, here, &format!("write {name} = …, alone or joined by 'and'"))),
-        (_, None) => {
-            let name = name_of(filter);
-            return Err(Diagnostic::error(
-                "off-resource-condition",
-                here,
-                format!("'{name}' is nothing that the resource knows, so it cannot be part of a search there"),
-            )
-            .with_help(
-                "such a search takes conditions on attributes/… and activation/…, joined by 'and' with resourceRef, kind, intent and objectClass",
-            ));
-        }
+        (_, None) => return Err(off_resource(filter, place)),
     }
     Ok(())
 }
@@ -131,6 +121,36 @@ fn is_on_resource(filter: &Filter) -> bool {
                 && path.first_name().is_some_and(|name| is_common(name, "attributes") || is_common(name, "activation"))
         }),
     }
+}
+
+/// What keeps a condition from being put to the resource: its first clause about anything else.
+fn off_resource(filter: &Filter, place: &Place) -> Diagnostic {
+    if let Filter::And(parts) | Filter::Or(parts) = filter
+        && let Some(part) = parts.iter().find(|part| !is_on_resource(part))
+    {
+        return off_resource(part, place);
+    }
+    if let Filter::Not(part) = filter {
+        return off_resource(part, place);
+    }
+    let here = place_of(filter, place);
+    if let Some(name) = filter.path().and_then(coordinate_name) {
+        return Diagnostic::error(
+            "off-resource-condition",
+            here,
+            format!("'{name}' says where to search, so it cannot stand under 'or' or 'not'"),
+        )
+        .with_help("join it to the other conditions by 'and'");
+    }
+    let name = name_of(filter);
+    Diagnostic::error(
+        "off-resource-condition",
+        here,
+        format!("'{name}' is nothing that the resource knows, so it cannot be part of a search there"),
+    )
+    .with_help(
+        "such a search takes conditions on attributes/… and activation/…, joined by 'and' with resourceRef, kind, intent and objectClass",
+    )
 }
 
 fn coordinate_name(path: &ItemPath) -> Option<&'static str> {

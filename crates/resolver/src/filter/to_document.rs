@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use tidelock_model::QName;
 use tidelock_model::document::{Attribute, Format, Node, Scope, write};
+use tidelock_model::filter::path::is_identifier;
 use tidelock_model::filter::{
-    Comparison, Filter, FilterExpression, FuzzyMethod, ItemPath, Literal, Operand, Operator, OrgPosition, OwnerClause, RefClause,
-    RefValue,
+    Comparison, ExistsClause, Filter, FilterExpression, FuzzyMethod, ItemPath, Literal, Operand, Operator, OrgPosition,
+    OwnerClause, RefClause, RefValue,
 };
 use tidelock_model::name::ns;
 
@@ -85,7 +86,10 @@ impl Writer {
             },
             Filter::Or(parts) if parts.is_empty() => element("none"),
             Filter::Or(parts) => self.joined("or", parts),
-            Filter::Not(part) => with(element("not"), [self.clause(part)]),
+            Filter::Not(part) => match &**part {
+                Filter::Exists(ExistsClause { path, filter: None, .. }) if !is_container(path) => self.absent(path),
+                part => with(element("not"), [self.clause(part)]),
+            },
             Filter::Value(clause) => {
                 if has_no_element(&clause.operand) {
                     return leaf("text", print(filter));
@@ -137,13 +141,8 @@ impl Writer {
                     node.children.push(self.holder(filter));
                     node
                 }
-                None if clause.path.last_name().is_some_and(|name| CONTAINERS.contains(&name.local())) => {
-                    self.on_path("exists", &clause.path, None)
-                }
-                None => {
-                    let name = if is_reference(&clause.path) { "ref" } else { "equal" };
-                    with(element("not"), [self.on_path(name, &clause.path, None)])
-                }
+                None if is_container(&clause.path) => self.on_path("exists", &clause.path, None),
+                None => with(element("not"), [self.absent(&clause.path)]),
             },
             Filter::Ref(clause) => self.reference(filter, clause),
             Filter::OwnedBy(clause) => self.owner("ownedBy", clause),
@@ -196,6 +195,11 @@ impl Writer {
         let mut node = with(element(name), [self.path("path", path)]);
         node.children.extend(matching.map(|rule| leaf("matching", name_text(rule))));
         node
+    }
+
+    /// A comparison with no value: the item is absent.
+    fn absent(&mut self, path: &ItemPath) -> Node {
+        self.on_path(if is_reference(path) { "ref" } else { "equal" }, path, None)
     }
 
     fn reference(&mut self, filter: &Filter, clause: &RefClause) -> Node {
@@ -255,6 +259,11 @@ impl Writer {
     }
 }
 
+/// Whether an item has values with items within, by its name.
+fn is_container(path: &ItemPath) -> bool {
+    path.last_name().is_some_and(|name| CONTAINERS.contains(&name.local()))
+}
+
 fn expression(expression: &FilterExpression) -> Node {
     let common = |name: &str, text: &str| Node::leaf(QName::common(name), text);
     let evaluator = match expression {
@@ -311,7 +320,7 @@ fn ref_value(value: &RefValue) -> Node {
 /// A name as it stands in content.
 fn name_text(name: &QName) -> String {
     match name.namespace().and_then(ns::prefix_of) {
-        Some(prefix) if !name.local().contains(['/', '#', ':']) => format!("{prefix}:{}", name.local()),
+        Some(prefix) if is_identifier(name.local()) => format!("{prefix}:{}", name.local()),
         _ => name.to_uri(),
     }
 }
