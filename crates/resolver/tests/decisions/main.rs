@@ -1,0 +1,13 @@
+//! The decisions, tested as text in, text out.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod classification;
+mod compilation;
+mod correlation;
+mod fingerprints;
+mod hostile;
+mod mappings;
+mod matrix;
+mod object_sets;
+mod reactions;
+mod support;
