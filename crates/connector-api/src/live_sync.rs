@@ -76,6 +76,7 @@ pub trait LiveSync: Send + Sync {
     /// * A token that this resource never issued, or has forgotten, is [`crate::ErrorKind::TokenExpired`].
     /// * An error item of kind [`crate::ErrorKind::InvalidData`] stands for one unreadable change; any other error ends the stream.
     /// * Nothing changed after the token: the stream is only its end.
+    /// * An unknown class, and all classes at once where [`LiveSync::all_classes`] says no, are [`crate::ErrorKind::Unsupported`].
     ///
     /// # Cancellation
     /// Dropping the stream loses nothing: the changes are given again.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Completeness, Error, Found, IncompleteReason, Result};
+use tidelock_connector_api::{About, Completeness, Error, Found, IncompleteReason, Result};
 use tidelock_model::filter::{BoundFilter, Condition};
 use tidelock_model::object::MatchingRule;
 use tokio::sync::mpsc::Sender;
@@ -116,7 +116,8 @@ fn read(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) -> Resul
                     if !reader.record.terminated && problem.may_be_a_cut() {
                         truncated = Some(format!("the file seems to end within {place}: {problem}"));
                     }
-                    page.entries.push(Entry::Item(Err(Error::invalid_data(format!("{place}: {problem}")))));
+                    let about = reader.about(&columns, &problem);
+                    page.entries.push(Entry::Item(Err(Error::invalid_data(format!("{place}: {problem}")).about(about))));
                 }
             }
         }
@@ -204,6 +205,18 @@ impl<'a> Reader<'a> {
             return Err(Problem::NoIdentifier(Arc::clone(&columns.names[columns.unique])));
         }
         Ok((text, identifier))
+    }
+
+    /// Which object a row stands for that has a problem. A row whose fields may be out of place says nothing of it.
+    fn about(&self, columns: &Columns, problem: &Problem) -> About {
+        match problem {
+            Problem::NoIdentifier(_) => About::NoObject,
+            Problem::Undecodable(_) if self.record.fields == columns.names.len() => {
+                let identifier = self.record.readable_field(columns.unique).map(|field| self.config.value(field));
+                identifier.filter(|identifier| !identifier.trim().is_empty()).map_or(About::Anything, |i| About::Object(i.into()))
+            }
+            Problem::Undecodable(_) | Problem::Fields { .. } | Problem::Flaw(_) => About::Anything,
+        }
     }
 
     /// Whether the file, having been read to its end, was all there; without a number of rows, it lacks even a header.

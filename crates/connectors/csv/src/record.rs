@@ -118,6 +118,12 @@ impl Record {
         }
     }
 
+    /// A field of a record that is not all text, if the field is.
+    pub(crate) fn readable_field(&self, index: usize) -> Option<&str> {
+        let start = index.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).map(|end| *end as usize))?;
+        std::str::from_utf8(self.bytes.get(start..*self.ends.get(index)? as usize)?).ok()
+    }
+
     /// Where the fields end in the record's text.
     pub(crate) fn ends(&self) -> impl Iterator<Item = usize> {
         self.ends.iter().map(|end| *end as usize)

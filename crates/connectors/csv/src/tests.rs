@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use tidelock_connector_api::{Completeness, Connector, Found, IncompleteReason, Result, SearchRequest};
 use tidelock_model::filter::{BoundFilter, Condition};
-use tidelock_model::object::MatchingRule;
+use tidelock_model::object::{MatchingRule, ResourceObject};
 use tidelock_model::value::Value;
 
 use crate::{Csv, CsvConfig, MultiValue, OBJECT_CLASS, Splitter};
@@ -516,20 +516,28 @@ fn filters_are_honoured() {
 }
 
 #[test]
-fn lookups_stop_where_all_is_found_and_refuse_to_say_no_after_a_bad_row() {
+fn a_lookup_says_no_only_where_no_bad_row_may_be_the_one() {
     let folder = TempDir::new().unwrap();
     let config = config(&folder);
     let path = config.path.clone();
     let connector = Csv::new(config);
-    let get = |identifiers: &[&str]| match block_on(connector.get_many(OBJECT_CLASS, identifiers)) {
-        Ok(found) => format!("{:?}", found.iter().map(|object| object.as_ref().map(|o| &*o.identifier)).collect::<Vec<_>>()),
-        Err(error) => format!("{error:?}"),
+    let check = |rows: &[u8], identifiers: &[&str], expected: Expect| {
+        fs::write(&path, [b"uid;name\n".as_slice(), rows].concat()).unwrap();
+        let found = block_on(connector.get_many(OBJECT_CLASS, identifiers)).unwrap();
+        let show = |found: &Result<Option<ResourceObject>>| match found {
+            Ok(Some(object)) => object.identifier.to_string(),
+            Ok(None) => "none".to_owned(),
+            Err(error) => format!("{:?}", error.kind()),
+        };
+        expected.assert_eq(&found.iter().map(show).collect::<Vec<_>>().join(" "));
     };
-    fs::write(&path, "uid;name\n1;Ann\n2;Bob\n").unwrap();
-    expect![[r#"[Some("2"), None, Some("1"), Some("2")]"#]].assert_eq(&get(&["2", "0", "1", "2"]));
-    fs::write(&path, "uid;name\n1;Ann\n2;Bob\nbad\n").unwrap();
-    expect![[r#"[Some("2")]"#]].assert_eq(&get(&["2"]));
-    expect!["OutcomeUnknown: it cannot be said that objects are missing: the read was incomplete"].assert_eq(&get(&["0"]));
+    check(b"1;Ann\n2;Bob\n", &["2", "0", "1", "2"], expect!["2 none 1 2"]);
+    check(b"1;Ann\n2;Bob\nbad\n", &["2"], expect!["2"]);
+    check(b"1;Ann\nbad\n", &["1", "0"], expect!["1 OutcomeUnknown"]);
+    check(b"1;Ann\n;Bob\n", &["1", "0"], expect!["1 none"]);
+    check(b"1;Ann\n2;\xFF\n", &["1", "2", "0"], expect!["1 InvalidData none"]);
+    check(b"1;Ann\n\xFF;Bob\n", &["1", "0"], expect!["1 OutcomeUnknown"]);
+    check(b"", &["1"], expect!["OutcomeUnknown"]);
 }
 
 #[test]
