@@ -1,6 +1,6 @@
 //! Object types that inherit from others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use tidelock_model::definition::{
     Activation, AttributeItem, Correlation, Correlators, Delineation, FocusSpecification, Mapping, ObjectTypeDefinition,
@@ -15,9 +15,11 @@ const DEEPEST: usize = 32;
 /// The object types with everything that they inherit, abstract ones left out, in the order of the definition.
 pub(super) fn flatten(types: &[ObjectTypeDefinition], diagnostics: &mut Diagnostics) -> Vec<ObjectTypeDefinition> {
     let mut by_id: HashMap<TypeId, usize> = HashMap::new();
+    let mut repeated: HashSet<usize> = HashSet::new();
     for (index, type_) in types.iter().enumerate() {
         let id = type_.type_id();
         if let Some(earlier) = by_id.get(&id).and_then(|index| types.get(*index)) {
+            repeated.insert(index);
             diagnostics.push(
                 Diagnostic::error(
                     "duplicate-object-type",
@@ -32,7 +34,7 @@ pub(super) fn flatten(types: &[ObjectTypeDefinition], diagnostics: &mut Diagnost
     }
     let mut flat = Vec::with_capacity(types.len());
     for (index, type_) in types.iter().enumerate() {
-        if type_.abstract_.as_ref().is_some_and(|flag| flag.value) {
+        if repeated.contains(&index) || type_.abstract_.as_ref().is_some_and(|flag| flag.value) {
             continue;
         }
         match chain(types, &by_id, index) {
@@ -160,9 +162,15 @@ fn attributes(parent: Vec<AttributeItem>, child: Vec<AttributeItem>) -> Vec<Attr
         let path = super::names::path(item.ref_.as_ref()?).ok()?;
         super::names::attribute_name(&path).map(|name| name.local().to_owned())
     };
+    let mut by_key: HashMap<String, usize> = HashMap::new();
+    for (index, item) in parent.iter().enumerate() {
+        if let Some(key) = key(item) {
+            by_key.entry(key).or_insert(index);
+        }
+    }
     let mut merged = parent;
     for item in child {
-        let same = merged.iter_mut().find(|inherited| key(inherited).is_some() && key(inherited) == key(&item));
+        let same = key(&item).and_then(|key| by_key.get(&key)).and_then(|index| merged.get_mut(*index));
         let Some(inherited) = same else {
             merged.push(item);
             continue;

@@ -1,5 +1,8 @@
 //! The inbound mappings of an object type.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use tidelock_model::definition::{AttributeItem, EvaluationPhase, Mapping, MappingUse, ObjectTypeDefinition, Strength};
 use tidelock_model::document::Node;
 use tidelock_model::object::{AttributeDefinition, FocusType, ObjectClass};
@@ -187,8 +190,11 @@ fn range(mapping: &Mapping) -> Result<(Range, bool), Diagnostic> {
 /// Mappings to one target next to each other, where the first of them was. If one says that the target has several values, it does.
 fn together(mappings: Vec<InboundMapping>) -> Vec<InboundMapping> {
     let mut groups: Vec<Vec<InboundMapping>> = Vec::new();
+    let mut by_target: HashMap<Box<[Arc<str>]>, usize> = HashMap::new();
     for mapping in mappings {
-        match groups.iter_mut().find(|group| group.first().is_some_and(|first| first.target == mapping.target)) {
+        let next = groups.len();
+        let at = *by_target.entry(mapping.target.clone()).or_insert(next);
+        match groups.get_mut(at) {
             Some(group) => group.push(mapping),
             None => groups.push(vec![mapping]),
         }

@@ -1,11 +1,11 @@
 //! Makes a resource definition ready for deciding: everything that can be wrong with it is found here, once.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_model::definition::{
-    AttributeItem, CachedAttributes, Caching, CachingStrategy, LegacySynchronization, ObjectSynchronization, ObjectTypeDefinition,
-    Resource,
+    AttributeItem, CachedAttributes, Caching, CachingStrategy, LegacySynchronization, ObjectSynchronization,
+    ObjectTypeDefinition, Resource,
 };
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{FocusType, Intent, Kind, ObjectClass, Schema, TypeId};
@@ -46,7 +46,8 @@ impl Compiler<'_> {
         self.warn_of_inheritance();
         let handling = resource.schema_handling.as_ref();
         let caching = self.caching(resource.caching.as_ref());
-        let definitions = handling.map(|handling| inherit::flatten(&handling.object_type, &mut self.diagnostics)).unwrap_or_default();
+        let definitions =
+            handling.map(|handling| inherit::flatten(&handling.object_type, &mut self.diagnostics)).unwrap_or_default();
         let types: Vec<TypePolicy> = definitions.iter().filter_map(|definition| self.type_policy(definition, caching)).collect();
         let classes = handling
             .iter()
@@ -70,7 +71,11 @@ impl Compiler<'_> {
             );
         }
         if let Some(sorter) = self.legacy().and_then(|legacy| legacy.object_synchronization_sorter.as_ref()) {
-            self.diagnostics.push(names::refused("a synchronization sorter", &sorter.place, "use the delineations of object types"));
+            self.diagnostics.push(names::refused(
+                "a synchronization sorter",
+                &sorter.place,
+                "use the delineations of object types",
+            ));
         }
     }
 
@@ -109,8 +114,7 @@ impl Compiler<'_> {
         let legacy = self.legacy_of(&id);
         let focus_type = self.focus_type(definition, legacy.as_ref());
         let inbound = mappings::compile(definition, &class, focus_type, &mut self.diagnostics);
-        let correlation =
-            correlation::compile(definition, legacy.as_ref(), &class, focus_type, &inbound, &mut self.diagnostics);
+        let correlation = correlation::compile(definition, legacy.as_ref(), &class, focus_type, &inbound, &mut self.diagnostics);
         let visible = names::is_visible(definition.lifecycle_state.as_ref());
         let synchronization_visible = visible && names::is_visible(self.resource.lifecycle_state.as_ref());
         let synchronization =
@@ -265,11 +269,9 @@ impl Compiler<'_> {
         let mut turns: Vec<&TypePolicy> = types.iter().filter(|type_| type_.visible).collect();
         // The sort is stable: of equals the first that is defined has the first turn.
         turns.sort_by_key(|type_| type_.turn());
-        for (index, type_) in turns.iter().enumerate() {
-            let takes_all = |earlier: &&&TypePolicy| {
-                earlier.class.name == type_.class.name && earlier.delineation == BoundFilter::All && earlier.base_context.is_none()
-            };
-            if let Some(earlier) = turns.iter().take(index).find(takes_all) {
+        let mut takers: HashMap<&str, &TypePolicy> = HashMap::new();
+        for type_ in turns {
+            if let Some(earlier) = takers.get(&*type_.class.name) {
                 self.diagnostics.push(
                     Diagnostic::warning(
                         "unreachable-object-type",
@@ -284,6 +286,8 @@ impl Compiler<'_> {
                         earlier.id
                     )),
                 );
+            } else if type_.delineation == BoundFilter::All && type_.base_context.is_none() {
+                takers.insert(&type_.class.name, type_);
             }
         }
     }
@@ -323,10 +327,14 @@ fn stored(
     caching: AttributeCaching,
     inbound: &[InboundMapping],
 ) -> Vec<Arc<str>> {
-    let item_of = |name: &str| -> Option<&AttributeItem> {
-        definition.attribute.iter().find(|item| mappings::attribute_of(item, class).is_ok_and(|attribute| *attribute.name == *name))
-    };
-    let reads = |mapping: &InboundMapping, name: &str| matches!(&mapping.source, MappingSource::Attribute(from) if **from == *name);
+    let mut items: HashMap<&str, &AttributeItem> = HashMap::new();
+    for item in &definition.attribute {
+        if let Ok(attribute) = mappings::attribute_of(item, class) {
+            items.entry(&attribute.name).or_insert(item);
+        }
+    }
+    let reads =
+        |mapping: &InboundMapping, name: &str| matches!(&mapping.source, MappingSource::Attribute(from) if **from == *name);
     let is_stored = |name: &Arc<str>| {
         if *name == class.primary_identifier || *name == class.naming_attribute {
             return true;
@@ -334,7 +342,7 @@ fn stored(
         if inbound.iter().any(|m| m.multi_valued && m.range == Range::Own && reads(m, name)) {
             return true;
         }
-        let item = item_of(name);
+        let item = items.get(&**name);
         match (caching, item.and_then(|item| item.cached.as_ref())) {
             (AttributeCaching::Identifiers, _) => false,
             (_, Some(cached)) => cached.value,

@@ -158,7 +158,7 @@ fn warn_of_overridden(reactions: &[Reaction], diagnostics: &mut Diagnostics) {
     for (index, reaction) in reactions.iter().enumerate().filter(|(_, reaction)| reaction.channels.is_none()) {
         let later = || reactions.iter().skip(index + 1).filter(|later| later.channels.is_none());
         for situation in Situation::ALL.iter().filter(|situation| covers(reaction, situation)) {
-            if let Some(winner) = later().filter(|later| covers(later, situation)).next_back() {
+            if let Some(winner) = later().rfind(|later| covers(later, situation)) {
                 diagnostics.push(
                     Diagnostic::warning(
                         "overridden-reaction",

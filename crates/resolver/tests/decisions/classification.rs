@@ -221,12 +221,14 @@ schemaHandling:
 }
 
 fn any_type() -> impl Strategy<Value = String> {
-    (0..6u8, proptest::option::of(0..3u8), any::<bool>(), proptest::option::of(0..3u8)).prop_map(|(intent, order, default, ou)| {
-        let order = order.map(|order| format!("order={order} ")).unwrap_or_default();
-        let default = if default && intent == 0 { "defaultForObjectClass " } else { "" };
-        let filter = ou.map(|ou| format!(" where ou = \"{ou}\"")).unwrap_or_default();
-        format!("account/t{intent} class=account {order}{default}{filter}")
-    })
+    (0..6u8, proptest::option::of(0..3u8), any::<bool>(), proptest::option::of(0..3u8)).prop_map(
+        |(intent, order, default, ou)| {
+            let order = order.map(|order| format!("order={order} ")).unwrap_or_default();
+            let default = if default && intent == 0 { "defaultForObjectClass " } else { "" };
+            let filter = ou.map(|ou| format!(" where ou = \"{ou}\"")).unwrap_or_default();
+            format!("account/t{intent} class=account {order}{default}{filter}")
+        },
+    )
 }
 
 proptest! {

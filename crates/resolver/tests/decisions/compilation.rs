@@ -22,53 +22,75 @@ fn check_type(yaml: &str, expected: Expect) {
 
 #[test]
 fn names_that_are_not_there_are_reported_with_the_nearest() {
-    check_type("delineation: { objectClass: ri:acount }", expect![[r#"
+    check_type(
+        "delineation: { objectClass: ri:acount }",
+        expect![[r#"
         -:7:24: error[unknown-object-class]: the resource has no object class 'ri:acount'
             did you mean 'account'?
-    "#]]);
-    check_type("attribute: { ref: ri:gven, inbound: { target: { path: givenName } } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "attribute: { ref: ri:gven, inbound: { target: { path: givenName } } }",
+        expect![[r#"
         -:8:22: error[unknown-attribute]: the object class 'account' has no attribute 'ri:gven'
             did you mean 'given'?
-    "#]]);
-    check_type("attribute: { ref: ri:given, inbound: { target: { path: $focus/gvenName } } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "attribute: { ref: ri:given, inbound: { target: { path: $focus/gvenName } } }",
+        expect![[r#"
         -:8:58: warning[unknown-item]: UserType has no item 'gvenName'
             did you mean 'givenName'?
-    "#]]);
-    check_type("focus: { type: UsrType }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "focus: { type: UsrType }",
+        expect![[r#"
         -:8:18: error[bad-value]: 'UsrType' is not a focus type; focus types are UserType, RoleType, OrgType and ServiceType
             did you mean 'UserType'?
-    "#]]);
-    check_type("delineation: { objectClass: ri:account, filter: { text: 'attributes/ri:oou = \"x\"' } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "delineation: { objectClass: ri:account, filter: { text: 'attributes/ri:oou = \"x\"' } }",
+        expect![[r#"
         -:7:59: error[unknown-attribute]: the object class 'account' has no attribute 'ri:oou'
             did you mean 'ou'?
-    "#]]);
-    check_type("super: { kind: account, intent: defalt }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "super: { kind: account, intent: defalt }",
+        expect![[r#"
         -:8:9: error[unknown-object-type]: account/default inherits from account/defalt, which is not defined
             did you mean account/default?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_type_needs_a_class() {
-    check("schemaHandling: { objectType: { intent: x } }", expect![[r#"
+    check(
+        "schemaHandling: { objectType: { intent: x } }",
+        expect![[r#"
         -:3:21: error[no-object-class]: account/x has no object class
             add 'delineation' with 'objectClass'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn types_are_defined_once_and_have_one_default() {
-    check(&types("account/a class=account default\naccount/a class=account"), expect![[r#"
+    check(
+        &types("account/a class=account default\naccount/a class=account"),
+        expect![[r#"
         -:10:9: error[duplicate-object-type]: account/a is defined a second time; the first is in line 5
             give one of them another intent
         -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
-        -:10:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:10:9: warning[unreachable-object-type]: no object is ever classified as account/a, because account/a takes all objects of 'account'
-            add a 'filter' to the delineation of account/a, or a smaller 'classificationOrder' to this one
-    "#]]);
-    check(&types("account/a class=account default\naccount/b class=account defaultForKind order=1"), expect![[r#"
+    "#]],
+    );
+    check(
+        &types("account/a class=account default\naccount/b class=account defaultForKind order=1"),
+        expect![[r#"
         -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
@@ -77,8 +99,11 @@ fn types_are_defined_once_and_have_one_default() {
             leave one type of the kind as its default
         -:5:9: warning[unreachable-object-type]: no object is ever classified as account/a, because account/b takes all objects of 'account'
             add a 'filter' to the delineation of account/b, or a smaller 'classificationOrder' to this one
-    "#]]);
-    check(&types("account/a class=account defaultForObjectClass\ngeneric/b class=account default order=1"), expect![[r#"
+    "#]],
+    );
+    check(
+        &types("account/a class=account defaultForObjectClass\ngeneric/b class=account default order=1"),
+        expect![[r#"
         -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:10:9: info[no-synchronization]: generic/b has no 'synchronization': its objects are passed over
@@ -87,25 +112,32 @@ fn types_are_defined_once_and_have_one_default() {
             leave one type of the class as its default
         -:5:9: warning[unreachable-object-type]: no object is ever classified as account/a, because generic/b takes all objects of 'account'
             add a 'filter' to the delineation of generic/b, or a smaller 'classificationOrder' to this one
-    "#]]);
-    check(&types("account/a class=account default\naccount/b class=account default lifecycleState=draft"), expect![[r#"
+    "#]],
+    );
+    check(
+        &types("account/a class=account default\naccount/b class=account default lifecycleState=draft"),
+        expect![[r#"
         -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_type_that_no_object_reaches_is_reported() {
-    check(&types("account/a class=account\naccount/b class=account where ou = \"x\""), expect![[r#"
+    check(
+        &types("account/a class=account\naccount/b class=account where ou = \"x\""),
+        expect![[r#"
         -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:9:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:9:9: warning[unreachable-object-type]: no object is ever classified as account/b, because account/a takes all objects of 'account'
             add a 'filter' to the delineation of account/a, or a smaller 'classificationOrder' to this one
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -130,18 +162,24 @@ schemaHandling:
 
 #[test]
 fn the_reserved_kind_is_refused() {
-    check(&types("unknown/a class=account"), expect![[r#"
+    check(
+        &types("unknown/a class=account"),
+        expect![[r#"
         -:5:9: error[reserved-unknown]: the kind 'unknown' is reserved for objects without a type
             give the object type another kind
         -:5:9: info[no-synchronization]: unknown/a has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
-    "#]]);
-    check(&types("account/unknown class=account"), expect![[r#"
+    "#]],
+    );
+    check(
+        &types("account/unknown class=account"),
+        expect![[r#"
         -:6:9: error[reserved-unknown]: the intent 'unknown' is reserved for objects without a type
             give the object type another intent
         -:5:9: info[no-synchronization]: account/unknown has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -149,14 +187,20 @@ fn scripts_are_refused_with_their_equivalent() {
     let mapping = |code: &str| {
         format!("attribute: {{ ref: ri:given, inbound: {{ target: {{ path: givenName }}, expression: {{ script: {code} }} }} }}")
     };
-    check_type(&mapping("{ code: input }"), expect![[r#"
+    check_type(
+        &mapping("{ code: input }"),
+        expect![[r#"
         -:8:101: error[unsupported-script-language]: scripts in Groovy are not supported
             the script is the same as <asIs/>, where the variable is the attribute itself
-    "#]]);
-    check_type(&mapping("{ code: \"'enabled'\" }"), expect![[r#"
+    "#]],
+    );
+    check_type(
+        &mapping("{ code: \"'enabled'\" }"),
+        expect![[r#"
         -:8:101: error[unsupported-script-language]: scripts in Groovy are not supported
             the script is the same as <value>enabled</value>
-    "#]]);
+    "#]],
+    );
     check_type(
         &mapping("{ language: 'http://midpoint.evolveum.com/xml/ns/public/expression/language#python', code: input + 1 }"),
         expect![[r#"
@@ -175,40 +219,61 @@ fn what_would_be_done_wrongly_is_refused() {
                 remove the condition, or the mapping
         "#]],
     );
-    check_type("attribute: { ref: ri:given, inbound: { target: { path: credentials/password/value } } }", expect![[r#"
+    check_type(
+        "attribute: { ref: ri:given, inbound: { target: { path: credentials/password/value } } }",
+        expect![[r#"
         -:8:58: error[not-supported]: a mapping to 'credentials/password/value' is not supported yet, and without it the result would be wrong
             map to an item that has plain values, such as $focus/givenName
-    "#]]);
-    check_type("attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { const: x } } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { const: x } } }",
+        expect![[r#"
         -:8:91: error[not-supported]: a constant of the system configuration is not supported yet, and without it the result would be wrong
             write the value itself: <value>…</value>
-    "#]]);
-    check_type("attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { generate: {} } } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { generate: {} } } }",
+        expect![[r#"
         -:8:91: error[not-supported]: the evaluator 'generate' is not supported yet, and without it the result would be wrong
             use asIs, path or value
-    "#]]);
-    check_type("attribute: { ref: ri:given, inbound: { strength: weak } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "attribute: { ref: ri:given, inbound: { strength: weak } }",
+        expect![[r#"
         -:8:37: error[no-target]: the mapping does not say where its values go
             add 'target' with a 'path' such as $focus/givenName
-    "#]]);
-    check_type("delineation: { objectClass: ri:account, classificationCondition: { script: { code: x } } }", expect![[r#"
+    "#]],
+    );
+    check_type(
+        "delineation: { objectClass: ri:account, classificationCondition: { script: { code: x } } }",
+        expect![[r#"
         -:7:49: error[not-supported]: a classification condition is not supported yet, and without it the result would be wrong
             say the same with 'filter', such as attributes/ri:ou = 'people'
-    "#]]);
-    check_type("synchronization: {}".replace("synchronization: {}", "correlation: { correlators: { filter: {} } }").as_str(), expect![[r#"
+    "#]],
+    );
+    check_type(
+        "synchronization: {}".replace("synchronization: {}", "correlation: { correlators: { filter: {} } }").as_str(),
+        expect![[r#"
         -:8:39: warning[not-supported]: 'filter' in 'correlators' is not supported yet; it has no effect
             remove 'filter' if the definition does not depend on it
         -:8:39: error[not-supported]: the correlator 'filter' is not supported yet, and without it the result would be wrong
             use 'items'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn correlation_is_checked() {
-    check_type("correlation: { correlators: { items: { item: { ref: personalNumber } } } }", expect![[r#"
+    check_type(
+        "correlation: { correlators: { items: { item: { ref: personalNumber } } } }",
+        expect![[r#"
         -:8:48: warning[correlation-item-unmapped]: no mapping gives 'personalNumber' before correlation, so no owner can be found by it
             add <use>all</use> to the inbound mapping to 'personalNumber'
-    "#]]);
+    "#]],
+    );
     check_type(
         "correlation: { correlators: { items: { item: { ref: name, search: { fuzzy: { levenshtein: { threshold: 2 } } } } } } }",
         expect![[r#"
@@ -238,10 +303,13 @@ fn correlation_is_checked() {
                 did you mean 'a'?
         "#]],
     );
-    check_type("attribute: { ref: ri:uid, correlator: {} }", expect![[r#"
+    check_type(
+        "attribute: { ref: ri:uid, correlator: {} }",
+        expect![[r#"
         -:8:35: error[bad-value]: 'uid' finds owners, and it is not clear by which item of theirs
             add 'focusItem', or leave the attribute just one inbound mapping
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -280,30 +348,45 @@ fn legacy_definitions_are_checked() {
     let legacy = |yaml: &str| {
         format!("{}synchronization:\n  objectSynchronization:\n{}", types("account/default class=account"), indented(yaml, 4))
     };
-    check(&legacy("- { intent: other, reaction: { situation: linked } }"), expect![[r#"
+    check(
+        &legacy("- { intent: other, reaction: { situation: linked } }"),
+        expect![[r#"
         -:5:9: info[no-synchronization]: account/default has no 'synchronization': its objects are passed over
             add 'synchronization' with reactions if they should not be
         -:11:9: warning[unused-synchronization]: there is no object type account/other, so this has no effect
             define the object type in 'schemaHandling', or remove this 'objectSynchronization'
-    "#]]);
-    check(&legacy("- { correlation: { text: 'name = \"x\"' } }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &legacy("- { correlation: { text: 'name = \"x\"' } }"),
+        expect![[r#"
         -:11:26: error[not-supported]: a correlation filter of this form is not supported yet, and without it the result would be wrong
             compare items of the focus with attributes: employeeNumber = $projection/attributes/ri:uid, joined by 'and'
-    "#]]);
-    check(&legacy("- { correlation: { text: 'name = $projection/attributes/ri:udi' } }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &legacy("- { correlation: { text: 'name = $projection/attributes/ri:udi' } }"),
+        expect![[r#"
         -:11:26: error[unknown-attribute]: the object class 'account' has no attribute 'ri:udi'
             did you mean 'uid'?
-    "#]]);
-    check(&legacy("- { condition: { script: { code: x } }, confirmation: { script: { code: x } } }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &legacy("- { condition: { script: { code: x } }, confirmation: { script: { code: x } } }"),
+        expect![[r#"
         -:11:47: error[not-supported]: a confirmation expression is not supported yet, and without it the result would be wrong
             make the correlation unambiguous
         -:11:11: error[not-supported]: a classification condition is not supported yet, and without it the result would be wrong
             say the same with a 'filter' in the type's 'delineation'
-    "#]]);
-    check(&legacy("- { reaction: { situation: linked, action: { handlerUri: '…/action-3#lnk' } } }"), expect![[r#"
+    "#]],
+    );
+    check(
+        &legacy("- { reaction: { situation: linked, action: { handlerUri: '…/action-3#lnk' } } }"),
+        expect![[r#"
         -:11:52: error[unknown-action]: 'lnk' is not an action
             did you mean 'link'?
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -316,8 +399,7 @@ fn the_legacy_xml_form_of_correlation_is_understood() {
     <q:equal><q:path>personalNumber</q:path><expression><path>$account/attributes/ri:number</path></expression></q:equal>
   </correlation></objectSynchronization></synchronization>
 </resource>"#;
-    let (definitions, read) =
-        tidelock_model::definition::read_file(xml.as_bytes(), None, tidelock_model::document::Format::Xml);
+    let (definitions, read) = tidelock_model::definition::read_file(xml.as_bytes(), None, tidelock_model::document::Format::Xml);
     let Some(tidelock_model::definition::Definition::Resource(resource)) = definitions.first() else { panic!("{read:?}") };
     let (policy, found) = compile(resource, &schema());
     let policy = policy.unwrap_or_else(|| panic!("{}", shown(&found)));
@@ -370,7 +452,8 @@ fn shadows_keep_identifiers_and_what_is_asked_for_and_needed() {
     };
     let base = types("account/default class=account");
     assert_eq!(stored(&base), "uid");
-    let attributes = "      attribute:\n        - ref: ri:mail\n        - { ref: ri:groups, inbound: { target: { path: organization } } }\n";
+    let attributes =
+        "      attribute:\n        - ref: ri:mail\n        - { ref: ri:groups, inbound: { target: { path: organization } } }\n";
     assert_eq!(stored(&format!("{base}{attributes}")), "uid groups");
     let passive = "caching: { cachingStrategy: passive }\n";
     assert_eq!(stored(&format!("{passive}{base}{attributes}")), "uid mail groups");

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use tidelock_model::Items;
 use tidelock_resolver::channel::Channel;
 use tidelock_resolver::correlate::{
-    Correlation, CorrelationPolicy, Correlator, ItemSource, Rule, RuleItem, Tier, Verdict, indexed_items, rule_matches, search_key,
+    Correlation, CorrelationPolicy, Correlator, ItemSource, Rule, RuleItem, Tier, Verdict, indexed_items, rule_matches,
+    search_key,
 };
 use tidelock_resolver::mapping::pre_focus;
 
@@ -253,15 +254,14 @@ synchronization:
     assert_eq!(search_key(&rules[0], &nothing, &object), Ok(Some((0, "7".into()))));
     assert!(rule_matches(&rules[1], &nothing, &object, &items("givenName=Ann familyName=olee")));
     assert!(!rule_matches(&rules[1], &nothing, &object, &items("givenName=ann familyName=olee")));
-    let indexed: Vec<String> = indexed_items(&policy).iter().map(|(t, path, rule)| format!("{t} {} {rule:?}", path.join("/"))).collect();
+    let indexed: Vec<String> =
+        indexed_items(&policy).iter().map(|(t, path, rule)| format!("{t} {} {rule:?}", path.join("/"))).collect();
     assert_eq!(indexed, ["UserType personalNumber Exact", "UserType givenName Exact"]);
 }
 
 #[test]
 fn a_value_that_a_rule_makes_nothing_of_is_no_value() {
-    let policy = policy(&yaml(
-        "correlators: { items: { item: { ref: familyName, search: { matchingRule: polyStringNorm } } } }",
-    ));
+    let policy = policy(&yaml("correlators: { items: { item: { ref: familyName, search: { matchingRule: polyStringNorm } } } }"));
     let type_ = &policy.types[0];
     let object = object("account uid=1 family=---");
     let pre_focus = pre_focus(type_, &object, Channel::Import).unwrap();

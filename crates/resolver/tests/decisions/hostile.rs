@@ -47,8 +47,32 @@ resource:
 "#;
 
 const TOKENS: &[&str] = &[
-    "account", "default", "base", "ri:", "ri:account", "ri:uid", "$focus/", "name", "{}", "[]", "true", "-1", "1e999", "unknown",
-    "'", "\"", ":", " ", "\n", "attributes/", "super", "$projection/attributes/ri:uid", "9223372036854775807", "null", "#", "@",
+    "account",
+    "default",
+    "base",
+    "ri:",
+    "ri:account",
+    "ri:uid",
+    "$focus/",
+    "name",
+    "{}",
+    "[]",
+    "true",
+    "-1",
+    "1e999",
+    "unknown",
+    "'",
+    "\"",
+    ":",
+    " ",
+    "\n",
+    "attributes/",
+    "super",
+    "$projection/attributes/ri:uid",
+    "9223372036854775807",
+    "null",
+    "#",
+    "@",
 ];
 
 proptest! {

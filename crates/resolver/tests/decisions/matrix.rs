@@ -1,11 +1,11 @@
 //! The resolution matrix against an independent restatement of the rules.
 
 use proptest::prelude::*;
+use tidelock_model::Oid;
 use tidelock_model::QName;
 use tidelock_model::definition::{At, ObjectRef, ResourceObjectSet};
 use tidelock_model::name::ns;
 use tidelock_model::object::Kind;
-use tidelock_model::Oid;
 use tidelock_resolver::object_set::{ActivityKind, Profile, Scope, resolve};
 
 use crate::support::typed;

@@ -73,15 +73,22 @@ fn check(activity: ActivityKind, set: &str, expected: Expect) {
 
 #[test]
 fn a_type_is_searched_by_its_delineation() {
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: account\nintent: service", expect![[r#"
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: account\nintent: service",
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         apply  replace
         search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
         check  account service -
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: account", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: account",
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r") and kind = "account"
         query  resourceRef matches (oid = "r") and kind = "account"
@@ -90,26 +97,38 @@ fn a_type_is_searched_by_its_delineation() {
         check  account - -
         -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
             add 'intent' with the value 'default'
-    "#]]);
-    check(ActivityKind::ResourceObjects, "resourceRef: { oid: r }\nobjectclass: ri:account", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::ResourceObjects,
+        "resourceRef: { oid: r }\nobjectclass: ri:account",
+        expect![[r#"
         class - account
         base   resourceRef matches (oid = "r") and objectClass = ri:account
         query  resourceRef matches (oid = "r") and objectClass = ri:account
         apply  append
         check  - - account
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn the_parts_of_a_reconciliation_have_their_own_sets() {
-    check(ActivityKind::OperationCompletion, "resourceRef: { oid: r }\nkind: account\nintent: service", expect![[r#"
+    check(
+        ActivityKind::OperationCompletion,
+        "resourceRef: { oid: r }\nkind: account\nintent: service",
+        expect![[r#"
         resource - -
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and pendingOperation exists
         check  - - -
         ignored kind intent
-    "#]]);
-    check(ActivityKind::RemainingShadows, "resourceRef: { oid: r }\nkind: account", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::RemainingShadows,
+        "resourceRef: { oid: r }\nkind: account",
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r") and kind = "account"
         query  resourceRef matches (oid = "r") and kind = "account" and objectClass = ri:account
@@ -117,92 +136,158 @@ fn the_parts_of_a_reconciliation_have_their_own_sets() {
         shadow account - account
         -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
             add 'intent' with the value 'default'
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn what_is_wrong_is_said_with_its_cure() {
-    check(ActivityKind::Import, "kind: account", expect![[r#"
+    check(
+        ActivityKind::Import,
+        "kind: account",
+        expect![[r#"
         -:6:9: error[no-resource]: the object set names no resource
             add 'resourceRef' with the OID of a resource
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { type: ResourceType }\nkind: account", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { type: ResourceType }\nkind: account",
+        expect![[r#"
         -:8:11: error[no-resource]: 'resourceRef' has no OID
             give the OID of the resource in the attribute 'oid'
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }",
+        expect![[r#"
         -:6:9: error[no-object-class]: import needs to know the class of the objects, and nothing here tells it
             add 'kind' and 'intent' of an object type, or 'objectclass'
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nintent: default", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nintent: default",
+        expect![[r#"
         -:9:11: error[intent-without-kind]: 'intent' means nothing without 'kind'
             add 'kind', or remove 'intent'
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nintent: default\nobjectclass: ri:account", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nintent: default\nobjectclass: ri:account",
+        expect![[r#"
         -:9:11: error[intent-without-kind]: 'intent' means nothing without 'kind'
             add 'kind', or remove 'intent'
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: account\nintent: servce", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: account\nintent: servce",
+        expect![[r#"
         -:10:11: error[unknown-object-type]: the resource has no object type account/servce
             did you mean account/service?
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: entitlement", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: entitlement",
+        expect![[r#"
         -:9:11: error[no-default-object-type]: no object type is the default for the kind 'entitlement'
             add 'intent' with the value 'team', or 'defaultForKind' to that type
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: account\nobjectclass: ri:group", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: account\nobjectclass: ri:group",
+        expect![[r#"
         -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
             add 'intent' with the value 'default'
         -:10:11: error[object-class-mismatch]: the object class is 'ri:group', but that of account/default is 'account'
             remove 'objectclass': kind and intent tell the class
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nobjectclass: ri:acount", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nobjectclass: ri:acount",
+        expect![[r#"
         -:9:11: error[unknown-object-class]: the resource has no object class 'ri:acount'
             did you mean 'account'?
-    "#]]);
-    check(ActivityKind::Import, "resourceRef: { oid: r }\nkind: unknown", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: unknown",
+        expect![[r#"
         -:9:11: error[reserved-unknown]: the kind 'unknown' is reserved for objects without a type
             name the kind of an object type
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn live_synchronization_takes_changes_of_the_class() {
     let intent = "resourceRef: { oid: r }\nintent: default\nobjectclass: ri:account";
-    check(ActivityKind::LiveSynchronization, intent, expect![[r#"
+    check(
+        ActivityKind::LiveSynchronization,
+        intent,
+        expect![[r#"
         class - account
         base   resourceRef matches (oid = "r") and objectClass = ri:account
         check  - - account
         ignored intent
         -:9:11: warning[intent-without-kind]: 'intent' is ignored without 'kind': liveSynchronization takes the whole class
             remove 'intent', or add 'kind'
-    "#]]);
-    check_in(Profile::Midpoint48, ActivityKind::LiveSynchronization, intent, expect![[r#"
+    "#]],
+    );
+    check_in(
+        Profile::Midpoint48,
+        ActivityKind::LiveSynchronization,
+        intent,
+        expect![[r#"
         -:9:11: error[intent-without-kind]: 'intent' means nothing without 'kind'
             add 'kind', or remove 'intent'
-    "#]]);
-    check(ActivityKind::LiveSynchronization, "resourceRef: { oid: r }", expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::LiveSynchronization,
+        "resourceRef: { oid: r }",
+        expect![[r#"
         resource - -
         base   resourceRef matches (oid = "r")
         check  - - -
-    "#]]);
+    "#]],
+    );
     let all = "resourceRef: { oid: r }\nkind: account\nintent: service\nobjectclass: account";
-    check(ActivityKind::LiveSynchronization, all, expect![[r#"
+    check(
+        ActivityKind::LiveSynchronization,
+        all,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service" and objectClass = account
         check  - - account
-    "#]]);
-    check_in(Profile::Midpoint48, ActivityKind::LiveSynchronization, all, expect![[r#"
+    "#]],
+    );
+    check_in(
+        Profile::Midpoint48,
+        ActivityKind::LiveSynchronization,
+        all,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service" and objectClass = account
         check  account service account
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn an_asynchronous_update_takes_everything() {
     let set = "resourceRef: { oid: r }\nkind: unknown\nquery: { filter: { text: 'nonsense((' } }\nsearchOptions: {}";
-    check(ActivityKind::AsynchronousUpdate, set, expect![[r#"
+    check(
+        ActivityKind::AsynchronousUpdate,
+        set,
+        expect![[r#"
         resource - -
         base   resourceRef matches (oid = "r")
         check  - - -
@@ -213,12 +298,18 @@ fn an_asynchronous_update_takes_everything() {
             remove 'searchOptions'
         -:9:11: warning[ignored-item]: 'kind' is ignored by asynchronousUpdate
             remove 'kind'
-    "#]]);
+    "#]],
+    );
     let set = "resourceRef: { oid: r }\nkind: account\nintent: nobody";
-    check_in(Profile::Midpoint48, ActivityKind::AsynchronousUpdate, set, expect![[r#"
+    check_in(
+        Profile::Midpoint48,
+        ActivityKind::AsynchronousUpdate,
+        set,
+        expect![[r#"
         -:10:11: error[unknown-object-type]: the resource has no object type account/nobody
             object types are account/default, account/service, entitlement/team
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -226,19 +317,30 @@ fn queries_are_added_or_replace() {
     let text = |text: &str| format!("query: {{ filter: {{ text: {text:?} }} }}\n");
     let set = "resourceRef: { oid: r }\nkind: account\nintent: service\n";
     let attribute = text("attributes/ri:mail startsWith \"A\"");
-    check(ActivityKind::ResourceObjects, &format!("{set}{attribute}"), expect![[r#"
+    check(
+        ActivityKind::ResourceObjects,
+        &format!("{set}{attribute}"),
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  attributes/ri:mail startsWith "A" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         apply  append
         search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }, Attribute { name: "mail", rule: StringIgnoreCase, condition: Substring { text: "a", at_start: true, at_end: false } }])
         check  account service -
-    "#]]);
-    check(ActivityKind::Import, &format!("{set}{attribute}"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &format!("{set}{attribute}"),
+        expect![[r#"
         -:11:20: error[query-without-coordinates]: the query, which replaces kind, intent and class unless 'queryApplication' says otherwise, must say which resource, and which kind or object class it is about
             add <queryApplication>append</queryApplication>, or begin with: resourceRef matches (oid = '…') and kind = '…' and intent = '…'
-    "#]]);
-    check(ActivityKind::Import, &format!("{set}queryApplication: append\nquery: {{ paging: {{ maxSize: 10, orderBy: attributes/ri:uid }} }}"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &format!("{set}queryApplication: append\nquery: {{ paging: {{ maxSize: 10, orderBy: attributes/ri:uid }} }}"),
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -246,50 +348,79 @@ fn queries_are_added_or_replace() {
         paging Paging { order_by: Some("uid"), descending: false, offset: 0, max_size: Some(10) }
         search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
         check  account service -
-    "#]]);
-    let complete = text("resourceRef matches (oid = \"r\") and kind = \"account\" and intent = \"default\" and attributes/uid = \"1\"");
-    check(ActivityKind::Import, &format!("{set}{complete}"), expect![[r#"
+    "#]],
+    );
+    let complete =
+        text("resourceRef matches (oid = \"r\") and kind = \"account\" and intent = \"default\" and attributes/uid = \"1\"");
+    check(
+        ActivityKind::Import,
+        &format!("{set}{complete}"),
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "default" and attributes/uid = "1"
         apply  replace
         search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
         check  account service -
-    "#]]);
-    check(ActivityKind::Import, &format!("resourceRef: {{ oid: r }}\n{complete}"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &format!("resourceRef: {{ oid: r }}\n{complete}"),
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r")
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "default" and attributes/uid = "1"
         apply  replace
         search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
         check  - - -
-    "#]]);
-    check(ActivityKind::Import, &format!("resourceRef: {{ oid: other }}\n{complete}"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &format!("resourceRef: {{ oid: other }}\n{complete}"),
+        expect![[r#"
         -:9:30: error[not-supported]: the query is about another resource than 'resourceRef'
             refer to the same resource in both
-    "#]]);
+    "#]],
+    );
     let other_type = text("intent = \"default\" and attributes/uid = \"1\"");
-    check(ActivityKind::ResourceObjects, &format!("{set}{other_type}"), expect![[r#"
+    check(
+        ActivityKind::ResourceObjects,
+        &format!("{set}{other_type}"),
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  intent = "default" and attributes/uid = "1" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         apply  append
         search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
         check  account service -
-    "#]]);
-    check(ActivityKind::ResourceObjects, &format!("{set}{}", text("attributes/ri:mial = \"x\"")), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::ResourceObjects,
+        &format!("{set}{}", text("attributes/ri:mial = \"x\"")),
+        expect![[r#"
         -:11:30: error[unknown-attribute]: the object class 'account' has no attribute 'ri:mial'
             did you mean 'mail'?
-    "#]]);
-    check(ActivityKind::ResourceObjects, &format!("{set}{}", text("dead = true")), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::ResourceObjects,
+        &format!("{set}{}", text("dead = true")),
+        expect![[r#"
         -:11:30: error[off-resource-condition]: 'dead' is nothing that the resource knows, so it cannot be part of a search there
             such a search takes conditions on attributes/… and activation/…, joined by 'and' with resourceRef, kind, intent and objectClass
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn a_cleanup_goes_through_the_shadows_that_are_named() {
-    check(ActivityKind::ShadowCleanup, "resourceRef: { oid: r }\nkind: account", expect![[r#"
+    check(
+        ActivityKind::ShadowCleanup,
+        "resourceRef: { oid: r }\nkind: account",
+        expect![[r#"
         type account/default account
         base   resourceRef matches (oid = "r") and kind = "account"
         query  resourceRef matches (oid = "r") and kind = "account"
@@ -298,7 +429,8 @@ fn a_cleanup_goes_through_the_shadows_that_are_named() {
         shadow account - -
         -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
             add 'intent' with the value 'default'
-    "#]]);
+    "#]],
+    );
     check(
         ActivityKind::ShadowCleanup,
         "resourceRef: { oid: r }\nkind: account\nquery: { filter: { text: 'intent = \"service\"' } }",
@@ -345,7 +477,8 @@ fn accounts_need_no_type_where_the_resource_knows_its_accounts() {
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "default"
         apply  replace
         check  account default -
-    "#]].assert_eq(&scope(&policy, default));
+    "#]]
+    .assert_eq(&scope(&policy, default));
     assert_eq!(scope(&policy, "resourceRef: { oid: r }\nkind: account\nintent: other"), "unknown-object-type");
     assert_eq!(scope(&policy, "resourceRef: { oid: r }\nkind: generic"), "no-default-object-type");
     std::sync::Arc::make_mut(&mut schema.classes[1]).default_account = true;

@@ -10,7 +10,7 @@ use tidelock_resolver::compile::compile;
 use tidelock_resolver::policy::ResourcePolicy;
 
 /// Two classes of text attributes: `account` with several values in `groups`, and `group`; and `entry`, a directory's.
-pub fn schema() -> Schema {
+pub(crate) fn schema() -> Schema {
     let mut schema = Schema::default()
         .with_class("account", "uid", &["login", "ou", "mail", "given", "family", "number", "status", "groups"])
         .with_class("group", "gid", &["cn"]);
@@ -27,7 +27,7 @@ pub fn schema() -> Schema {
 }
 
 /// A resource whose definition is this YAML.
-pub fn resource(yaml: &str) -> (Resource, Diagnostics) {
+pub(crate) fn resource(yaml: &str) -> (Resource, Diagnostics) {
     let text = format!("resource:\n  name: R\n{}", indented(yaml, 2));
     let (definitions, diagnostics) = read_file(text.as_bytes(), None, Format::Yaml);
     match definitions.into_iter().next() {
@@ -37,19 +37,19 @@ pub fn resource(yaml: &str) -> (Resource, Diagnostics) {
 }
 
 /// The policy of a resource, which must be free of errors.
-pub fn policy(yaml: &str) -> ResourcePolicy {
+pub(crate) fn policy(yaml: &str) -> ResourcePolicy {
     let (resource, read) = resource(yaml);
     let (policy, found) = compile(&resource, &schema());
     policy.unwrap_or_else(|| panic!("{}", shown(&[read, found].concat())))
 }
 
 /// The policy of a resource with the types of lines such as `account/svc class=account order=1 where ou = "svc"`.
-pub fn typed(lines: &str) -> ResourcePolicy {
+pub(crate) fn typed(lines: &str) -> ResourcePolicy {
     policy(&types(lines))
 }
 
 /// The YAML of such types.
-pub fn types(lines: &str) -> String {
+pub(crate) fn types(lines: &str) -> String {
     let mut yaml = "schemaHandling:\n  objectType:\n".to_owned();
     for line in lines.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (words, filter) = match line.split_once(" where ") {
@@ -77,7 +77,7 @@ pub fn types(lines: &str) -> String {
 }
 
 /// An object of a line such as `account uid=7 ou=svc groups=a,b`.
-pub fn object(line: &str) -> ResourceObject {
+pub(crate) fn object(line: &str) -> ResourceObject {
     let mut words = line.split_whitespace();
     let class = words.next().unwrap();
     let attributes = items(&words.collect::<Vec<_>>().join(" "));
@@ -86,7 +86,7 @@ pub fn object(line: &str) -> ResourceObject {
 }
 
 /// Items of words such as `name=ann activation/administrativeStatus=enabled organization=a,b`. Only in `dn` a comma is a comma.
-pub fn items(words: &str) -> Items {
+pub(crate) fn items(words: &str) -> Items {
     let mut items = Items::new();
     for (path, value) in words.split_whitespace().filter_map(|word| word.split_once('=')) {
         let path: Vec<Arc<str>> = path.split('/').map(Arc::from).collect();
@@ -97,7 +97,7 @@ pub fn items(words: &str) -> Items {
 }
 
 /// The same words again.
-pub fn words(items: &Items) -> String {
+pub(crate) fn words(items: &Items) -> String {
     let mut words = Vec::new();
     for (key, values) in items.iter() {
         let texts: Vec<String> = values.iter().filter_map(|value| value.to_text().map(std::borrow::Cow::into_owned)).collect();
@@ -114,7 +114,7 @@ pub fn words(items: &Items) -> String {
 }
 
 /// The object set of a task whose work is this YAML.
-pub fn object_set(yaml: &str) -> (ResourceObjectSet, Diagnostics) {
+pub(crate) fn object_set(yaml: &str) -> (ResourceObjectSet, Diagnostics) {
     let text = format!(
         "task:\n  name: T\n  activity:\n    work:\n      import:\n        resourceObjects:\n          description: x\n{}",
         indented(yaml, 10)
@@ -131,7 +131,7 @@ fn set_of(task: Task) -> ResourceObjectSet {
 }
 
 /// Diagnostics, one a line, with the cure in the next.
-pub fn shown(diagnostics: &[tidelock_model::Diagnostic]) -> String {
+pub(crate) fn shown(diagnostics: &[tidelock_model::Diagnostic]) -> String {
     let mut text = String::new();
     for diagnostic in diagnostics {
         text += &format!("{diagnostic}\n");
@@ -142,7 +142,7 @@ pub fn shown(diagnostics: &[tidelock_model::Diagnostic]) -> String {
     text
 }
 
-pub fn indented(text: &str, by: usize) -> String {
+pub(crate) fn indented(text: &str, by: usize) -> String {
     let lines = text.lines().skip_while(|line| line.trim().is_empty());
     let margin = text.lines().filter(|l| !l.trim().is_empty()).map(|l| l.len() - l.trim_start().len()).min().unwrap_or(0);
     lines.map(|line| format!("{}{}\n", " ".repeat(by), line.get(margin..).unwrap_or_default())).collect()
