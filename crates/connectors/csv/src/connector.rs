@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::config::CsvConfig;
 use crate::object::Objects;
-use crate::reader::{self, Page};
+use crate::reader::{self, Page, Wanted};
 use crate::{query, schema};
 
 /// How many pages may wait to be taken.
@@ -77,8 +77,9 @@ impl Connector for Csv {
             ));
             return stream::iter([Err(error)]).boxed();
         }
-        let objects = Objects::new(Arc::clone(&self.config), request.filter.clone());
-        Rows { start: Some((Arc::clone(&self.config), request.filter)), pages: None, objects }.boxed()
+        let (wanted, filter) = Wanted::split(request.filter, &self.config.unique_attribute);
+        let objects = Objects::new(Arc::clone(&self.config), filter);
+        Rows { start: Some((Arc::clone(&self.config), wanted)), pages: None, objects }.boxed()
     }
 
     fn supports(&self, class: &str, filter: &BoundFilter) -> bool {
@@ -109,7 +110,7 @@ impl Connector for Csv {
 
 /// The rows of a file, read by a thread that starts with the first poll and ends soon after the stream is dropped.
 struct Rows {
-    start: Option<(Arc<CsvConfig>, BoundFilter)>,
+    start: Option<(Arc<CsvConfig>, Option<Wanted>)>,
     pages: Option<mpsc::Receiver<Page>>,
     objects: Objects,
 }
@@ -122,10 +123,11 @@ impl Stream for Rows {
             if let Some(item) = self.objects.next() {
                 return Poll::Ready(Some(item));
             }
-            if let Some((config, filter)) = self.start.take() {
+            if let Some((config, wanted)) = self.start.take() {
                 let (sender, receiver) = mpsc::channel(PAGES_AHEAD);
-                let reading =
-                    thread::Builder::new().name("csv".to_owned()).spawn(move || reader::search(&config, &filter, &sender));
+                let reading = thread::Builder::new()
+                    .name("csv".to_owned())
+                    .spawn(move || reader::search(&config, wanted.as_ref(), &sender));
                 if let Err(error) = reading {
                     return Poll::Ready(Some(Err(no_thread(error))));
                 }

@@ -47,8 +47,8 @@ const PAGE_TEXT: usize = 1 << 20;
 const STRETCH: usize = 16 * PAGE;
 
 /// Reads the file to its end, or until nobody listens. The last item sent is the verdict, or the error that stopped it.
-pub(crate) fn search(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) {
-    let end = match read(config, filter, pages) {
+pub(crate) fn search(config: &CsvConfig, wanted: Option<&Wanted>, pages: &Sender<Page>) {
+    let end = match read(config, wanted, pages) {
         Ok(Some(verdict)) => Ok(Found::End(verdict)),
         Ok(None) => return,
         Err(error) => Err(error),
@@ -84,12 +84,11 @@ pub(crate) fn estimate(config: &CsvConfig) -> Result<u64> {
 }
 
 /// One pass over the file. `None` if nobody listens any more.
-fn read(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) -> Result<Option<Completeness>> {
+fn read(config: &CsvConfig, wanted: Option<&Wanted>, pages: &Sender<Page>) -> Result<Option<Completeness>> {
     let mut reader = Reader::open(config)?;
     let Some(columns) = reader.columns()? else {
         return Ok(Some(reader.verdict(None, None)));
     };
-    let wanted = Wanted::of(filter, &columns.names[columns.unique]);
     let columns = Arc::new(columns);
     let mut seen = 0;
     let mut truncated = None;
@@ -107,7 +106,7 @@ fn read(config: &CsvConfig, filter: &BoundFilter, pages: &Sender<Page>) -> Resul
             seen += 1;
             match reader.row(&columns) {
                 Ok((text, identifier)) => {
-                    if wanted.as_ref().is_none_or(|wanted| wanted.has(identifier)) {
+                    if wanted.is_none_or(|wanted| wanted.has(identifier)) {
                         page.push(text, &reader.record);
                     }
                 }
@@ -267,7 +266,7 @@ impl<'a> Fields<'a> {
 }
 
 /// The identifiers that a filter asks for, where it asks for some: most rows can then be passed over unread.
-struct Wanted {
+pub(crate) struct Wanted {
     identifiers: HashSet<Box<str>>,
     rule: MatchingRule,
 }
@@ -303,15 +302,29 @@ impl Page {
 }
 
 impl Wanted {
-    fn of(filter: &BoundFilter, unique: &str) -> Option<Self> {
+    /// Takes the condition on the identifier out of a filter, where it has one that every object must meet.
+    pub(crate) fn split(filter: BoundFilter, unique: &str) -> (Option<Self>, BoundFilter) {
         match filter {
-            BoundFilter::Attribute { name, rule, condition: Condition::AnyOf(values) } if **name == *unique => {
-                let identifiers = values.iter().map(|value| value.as_str().map(Box::from)).collect::<Option<_>>()?;
-                Some(Self { identifiers, rule: *rule })
+            BoundFilter::And(mut parts) => {
+                let found = parts.iter().enumerate().find_map(|(at, part)| Some((at, Self::of(part, unique)?)));
+                let wanted = found.map(|(at, wanted)| {
+                    parts.remove(at);
+                    wanted
+                });
+                (wanted, BoundFilter::And(parts))
             }
-            BoundFilter::And(parts) => parts.iter().find_map(|part| Self::of(part, unique)),
-            _ => None,
+            filter => match Self::of(&filter, unique) {
+                Some(wanted) => (Some(wanted), BoundFilter::All),
+                None => (None, filter),
+            },
         }
+    }
+
+    fn of(filter: &BoundFilter, unique: &str) -> Option<Self> {
+        let BoundFilter::Attribute { name, rule, condition: Condition::AnyOf(values) } = filter else { return None };
+        let texts = values.iter().map(|value| value.as_str().map(Box::from));
+        let identifiers = if **name == *unique { texts.collect::<Option<_>>()? } else { return None };
+        Some(Self { identifiers, rule: *rule })
     }
 
     fn has(&self, identifier: &str) -> bool {
