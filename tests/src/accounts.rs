@@ -46,11 +46,23 @@ pub fn write(home: &Home, count: usize, changed: bool) {
     home.write("accounts.csv", text);
 }
 
+/// The identifier of a row.
+#[must_use]
+pub fn uid(row: usize) -> String {
+    format!("u{row:06}")
+}
+
 fn line(text: &mut String, row: usize, department: &str) {
     let groups = ["", "g1", "g1;g2"][row % 3];
     // Writing to a String cannot fail.
-    let _ =
-        writeln!(text, "u{row:06},{},Ján,Novák {row},{},\"{department}, {}\",active,{groups}", number(row), mail(row), row % 40);
+    let _ = writeln!(
+        text,
+        "{},{},Ján,Novák {row},{},\"{department}, {}\",active,{groups}",
+        uid(row),
+        number(row),
+        mail(row),
+        row % 40
+    );
 }
 
 fn person(people: &mut String, name: &str, number: &str, mail: &str) {

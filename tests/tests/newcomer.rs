@@ -203,7 +203,7 @@ fn everything_a_newcomer_asks_has_an_answer() {
             &["explain", "Import the HR file"],
             &["explain", "reconcile.yaml"],
             &["resource", "schema", "HR file"],
-            &["resource", "search", "HR file", "--query", "attributes/ri:groups = 'vpn'"],
+            &["resource", "search", "HR file", "--query", "attributes/ri:groups = 'vpn'", "--limit", "1"],
         ] {
             let answer = home.tidelock(["--format", format].iter().chain(arguments)).expect_exit(0);
             assert!(!answer.stdout.trim().is_empty(), "{answer}");

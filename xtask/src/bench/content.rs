@@ -3,10 +3,12 @@
 //! It reads the engine's tables directly, which nobody else may: they are private to `tidelock-repo` and change without notice. The
 //! comparison runs in the `sqlite3` shell, so that a million rows never pass through this process.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::shell;
 
@@ -47,7 +49,7 @@ const PERSON: &[(&str, &str, &str)] = &[
 /// Fails if the two differ, naming the first rows and columns that do.
 pub(super) fn agree(baseline: &Path, ours: &Path) -> Result<()> {
     let mut sql = format!(
-        ".bail on\nATTACH {} AS b;\nATTACH {} AS o;\nPRAGMA temp_store = FILE;\n",
+        "ATTACH {} AS b;\nATTACH {} AS o;\nPRAGMA temp_store = FILE;\n",
         quoted(&baseline.display().to_string()),
         quoted(&ours.display().to_string())
     );
@@ -58,7 +60,7 @@ pub(super) fn agree(baseline: &Path, ours: &Path) -> Result<()> {
         "o.shadow s LEFT JOIN o.focus u ON u.id = s.focus",
     );
     sql += &comparison("person", PERSON, "b.users u", "o.focus u");
-    let differences = shell::output(Command::new("sqlite3").args(["-batch", ":memory:", &sql]))?;
+    let differences = query(&sql)?;
     if !differences.trim().is_empty() {
         bail!(
             "the engine and the baseline did different work (what, which, column, baseline, engine):\n{}",
@@ -66,6 +68,13 @@ pub(super) fn agree(baseline: &Path, ours: &Path) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// What the `sqlite3` shell prints for some statements.
+fn query(sql: &str) -> Result<String> {
+    let mut script = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    script.write_all(sql.as_bytes())?;
+    shell::output(Command::new("sqlite3").args(["-batch", "-bail", ":memory:"]).stdin(File::open(script.path())?))
 }
 
 /// Statements that print the differences between two sets of rows, told apart by their first column.
@@ -90,6 +99,8 @@ fn comparison(what: &str, columns: &[(&str, &str, &str)], from_baseline: &str, f
             "SELECT '{what}', {key}, '{missing}' FROM {what}_{one} WHERE {key} NOT IN (SELECT {key} FROM {what}_{other}) LIMIT 3;"
         );
     }
+    // Two empty tables agree about nothing.
+    let _ = writeln!(sql, "SELECT '{what}', 'none at all' WHERE NOT EXISTS (SELECT 1 FROM {what}_base);");
     let _ = writeln!(
         sql,
         "SELECT '{what}', 'count', a.n, b.n FROM (SELECT count(*) n FROM {what}_base) a, (SELECT count(*) n FROM {what}_engine) b WHERE a.n <> b.n;"
@@ -110,4 +121,55 @@ fn identifier(name: &str) -> String {
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const BASELINE: &str = "
+        CREATE TABLE users(id INTEGER PRIMARY KEY, name, employee_number, given_name, family_name, mail, department, status);
+        CREATE TABLE shadows(id INTEGER PRIMARY KEY, uid, attrs, user_id, situation, dead);
+        CREATE TABLE memberships(shadow_id, grp);
+        INSERT INTO users VALUES (1, 'ann', 'E1', 'Ann', 'Ruiz', NULL, 'Sales', 'active');
+        INSERT INTO shadows VALUES (1, 'u1', '{\"employeeNumber\":\"E1\",\"givenName\":\"Ann\",\"mail\":\"\"}', 1, 'linked', 0);
+        INSERT INTO memberships VALUES (1, 'g2'), (1, 'g1');";
+    const OURS: &str = "
+        CREATE TABLE focus(id INTEGER PRIMARY KEY, name, content);
+        CREATE TABLE shadow(id INTEGER PRIMARY KEY, identifier, attributes, focus, situation, dead);
+        INSERT INTO focus VALUES (9, 'ann', '{\"employeeNumber\":\"E1\",\"givenName\":\"Ann\",\"familyName\":\"Ruiz\",
+            \"organizationalUnit\":\"Sales\",\"extension\":{\"status\":\"active\"}}');
+        INSERT INTO shadow VALUES (7, 'u1', '{\"givenName\":\"Ann\",\"employeeNumber\":\"E1\",\"groups\":[\"g1\",\"g2\"]}', 9, 1, 0);";
+
+    /// Compares the two with something done to ours, and returns the complaint.
+    fn complaint(tampering: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let [baseline, ours] = ["baseline.db", "ours.db"].map(|name| folder.path().join(name));
+        for (path, sql) in [(&baseline, BASELINE.to_owned()), (&ours, format!("{OURS}{tampering}"))] {
+            shell::output(Command::new("sqlite3").arg("-bail").arg(path).arg(sql)).unwrap();
+        }
+        agree(&baseline, &ours).map_or_else(|err| err.to_string(), |()| String::new())
+    }
+
+    #[test]
+    fn the_same_content_in_another_form_agrees() {
+        assert_eq!(complaint(""), "");
+    }
+
+    #[test]
+    fn what_differs_is_named() {
+        for (tampering, named) in [
+            ("DELETE FROM shadow", "account|u1|the engine has none"),
+            ("INSERT INTO focus VALUES (2, 'bob', '{}')", "person|bob|the baseline has none"),
+            ("UPDATE shadow SET situation = 4", "account|u1|situation|linked|disputed"),
+            ("UPDATE shadow SET focus = NULL", "account|u1|owner|ann|"),
+            ("UPDATE shadow SET attributes = json_set(attributes, '$.groups', 'g1')", "account|u1|groups|g1;g2|g1"),
+            ("UPDATE focus SET content = json_remove(content, '$.familyName')", "person|ann|familyName|Ruiz|"),
+        ] {
+            let complaint = complaint(tampering);
+            assert!(complaint.contains(named), "{tampering}: {complaint}");
+        }
+    }
 }

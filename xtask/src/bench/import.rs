@@ -151,6 +151,8 @@ impl Bench {
             last.flush()?;
         }
         self.definitions(&home)?;
+        // Only so that the resource can be looked at; each run gets its own.
+        fs::copy(self.folder.join("accounts.csv"), home.join("accounts.csv"))?;
         self.tidelock(&home, "apply", ["resource.xml"])?;
         for file in files {
             self.tidelock(&home, "apply", [&file])?;
@@ -214,7 +216,7 @@ impl Bench {
         command: &str,
         arguments: impl IntoIterator<Item = A>,
     ) -> Result<()> {
-        shell::output(self.command(home).arg(command).args(arguments)).map(drop)
+        shell::output(self.command(home).arg("--quiet").arg(command).args(arguments)).map(drop)
     }
 
     fn command(&self, home: &Path) -> Command {
