@@ -215,7 +215,7 @@ fn what_cannot_be_bound_is_named() {
 
 /// An object with some of the class's attributes.
 fn object() -> impl Strategy<Value = Items> {
-    let texts = || vec("[aAbB]{0,3}".prop_map(|text| Value::string(text)), 0..3);
+    let texts = || vec("[aAbB]{0,3}".prop_map(Value::string), 0..3);
     (texts(), texts(), vec((-2..3_i64).prop_map(Value::Integer), 0..3)).prop_map(|(uid, cn, level)| {
         let mut items = Items::new();
         for (key, values) in [("uid", uid), ("cn", cn), ("level", level)] {
