@@ -59,7 +59,10 @@ impl Connector for Csv {
         let config = Arc::clone(&self.config);
         on_a_thread(move || match reader::columns(&config)? {
             Some(columns) => Ok(columns.schema(&config)),
-            None => Err(Error::config(format!("{} is empty: without a row its columns are not known", config.path.display()))),
+            // Whoever writes the file may not have come to it yet: that is no fault of the configuration.
+            None => {
+                Err(Error::unreachable(format!("{} is empty: without a row its columns are not known", config.path.display())))
+            }
         })
         .await
     }

@@ -253,7 +253,7 @@ fn an_empty_file_is_incomplete_unless_that_is_allowed() {
         "",
         |_| {},
         expect![[r#"
-            schema: Config hr.csv is empty: without a row its columns are not known
+            schema: Unreachable hr.csv is empty: without a row its columns are not known
             incomplete, empty: the file is empty, it has not even a header
         "#]],
     );
@@ -261,7 +261,7 @@ fn an_empty_file_is_incomplete_unless_that_is_allowed() {
         "# nothing\n\n",
         |config| config.allow_empty = true,
         expect![[r#"
-            schema: Config hr.csv is empty: without a row its columns are not known
+            schema: Unreachable hr.csv is empty: without a row its columns are not known
             incomplete, empty: the file is empty, it has not even a header
         "#]],
     );
@@ -288,7 +288,7 @@ fn an_empty_file_is_incomplete_unless_that_is_allowed() {
             config.header = false;
         },
         expect![[r#"
-            schema: Config hr.csv is empty: without a row its columns are not known
+            schema: Unreachable hr.csv is empty: without a row its columns are not known
             complete
         "#]],
     );
