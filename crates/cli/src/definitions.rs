@@ -1,5 +1,6 @@
 //! Definitions: read from files and folders, or found in the repository.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,8 @@ pub(crate) struct Given {
     pub(crate) diagnostics: Diagnostics,
     /// How many files there were.
     pub(crate) files: usize,
+    /// Their true paths: a file that is given by itself and with its folder is read once.
+    read: HashSet<PathBuf>,
 }
 
 /// A definition, and the absolute path of its file.
@@ -87,9 +90,10 @@ pub(crate) fn read(paths: &[PathBuf], sources: &Sources) -> Given {
     let mut given = Given::default();
     for path in paths {
         if path.is_dir() {
-            let files = given.files;
+            let before = (given.read.len(), given.diagnostics.len());
+            let already = given.read.iter().any(|file| path.canonicalize().is_ok_and(|path| file.starts_with(path)));
             folder(path, sources, &mut given);
-            if given.files == files {
+            if !already && (given.read.len(), given.diagnostics.len()) == before {
                 let place = file_place(path);
                 let found = Diagnostic::warning("no-definitions", &place, "the folder has no definition files")
                     .with_help("the names of definition files end in .xml, .yaml, .yml or .json");
@@ -258,6 +262,9 @@ fn folder(path: &Path, sources: &Sources, given: &mut Given) {
 }
 
 fn file(path: &Path, sources: &Sources, given: &mut Given) {
+    if path.canonicalize().is_ok_and(|path| !given.read.insert(path)) {
+        return;
+    }
     given.files += 1;
     let name = path.to_string_lossy();
     let mut content = Vec::new();
@@ -288,4 +295,43 @@ fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
 
 fn file_place(path: &Path) -> Place {
     Place { file: Some(path.to_string_lossy().into()), ..Place::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn user(name: &str) -> String {
+        format!(r#"{{"user": {{"name": "{name}"}}}}"#)
+    }
+
+    fn names(given: &Given) -> Vec<&str> {
+        given.objects.iter().filter_map(|object| object.definition.name()).collect()
+    }
+
+    #[test]
+    fn a_folder_stands_for_the_definition_files_below_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::create_dir(path("inner")).unwrap();
+        fs::create_dir(path(".hidden")).unwrap();
+        for name in ["b.json", "a.JSON", "inner/c.json", ".hidden/d.json", ".e.json", "f.txt"] {
+            fs::write(path(name), user(name)).unwrap();
+        }
+        // A file that is given twice is read once.
+        let given = read(&[path("b.json"), folder.path().to_owned()], &Sources::default());
+        assert_eq!(names(&given), ["b.json", "a.JSON", "inner/c.json"]);
+        assert_eq!((given.files, given.diagnostics.len()), (3, 0));
+        assert!(given.objects.iter().all(|object| object.origin.is_absolute()));
+    }
+
+    #[test]
+    fn a_missing_file_is_an_error_and_an_empty_folder_a_warning() {
+        let folder = tempfile::tempdir().unwrap();
+        let given = read(&[folder.path().join("x.xml"), folder.path().to_owned()], &Sources::default());
+        let found: Vec<_> = given.diagnostics.iter().map(|d| (d.code, d.is_error())).collect();
+        assert_eq!(found, [("unreadable-file", true), ("no-definitions", false)]);
+    }
 }

@@ -163,3 +163,51 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     }
     message
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_exit_status_of_a_run_follows_its_end_then_its_items() {
+        use RunStatus::{Finished, HaltingError, Interrupted, PermanentError, TemporaryError};
+        use Status::{FatalError, PartialError, Success, Warning};
+        for (run_status, status, exit) in [
+            (Finished, Success, 0),
+            (Finished, Warning, 0),
+            (Finished, PartialError, 1),
+            (Finished, FatalError, 2),
+            (PermanentError, PartialError, 2),
+            (HaltingError, Success, 2),
+            (TemporaryError, FatalError, 4),
+            (Interrupted, PartialError, 130),
+        ] {
+            assert_eq!(Exit::of_run(status, run_status) as u8, exit, "{run_status:?} {status:?}");
+        }
+    }
+
+    #[test]
+    fn a_repository_in_use_is_temporary_and_others_are_not() {
+        for (kind, exit, code) in [
+            (ErrorKind::Locked, Exit::Temporary, "repository-locked"),
+            (ErrorKind::NotOurs, Exit::Fatal, "repository-not-ours"),
+            (ErrorKind::Newer, Exit::Fatal, "repository-newer"),
+            (ErrorKind::Storage, Exit::Fatal, "repository"),
+            (ErrorKind::Corrupt, Exit::Fatal, "repository"),
+        ] {
+            let failure = Failure::repository(&tidelock_repo::Error::new(kind, "it is so"), Path::new("t.db"));
+            assert_eq!((failure.exit, failure.error.code), (exit, code));
+            assert_eq!(failure.error.place.file.as_deref(), Some("t.db"));
+            assert!(failure.error.help.is_some());
+        }
+    }
+
+    #[test]
+    fn what_was_found_earlier_comes_first_and_once() {
+        let place = Place::default();
+        let (a, b) = (Diagnostic::warning("a", &place, "a"), Diagnostic::error("b", &place, "b"));
+        let failure = Failure::definition(vec![b.clone()]).after(vec![a.clone(), b.clone()]);
+        assert_eq!(failure.diagnostics, [a, b.clone()]);
+        assert_eq!(*failure.error, b);
+    }
+}

@@ -109,3 +109,58 @@ fn csv(configuration: &ConnectorConfiguration, base: &Path) -> Opened {
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tidelock_model::definition::{Definition, read_file};
+    use tidelock_model::document::Format;
+
+    use super::*;
+
+    fn chosen(content: &str) -> Result<&'static str, Box<Diagnostic>> {
+        let text = format!(
+            r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3"
+                         xmlns:icfc="http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/connector-schema-3"
+                         xmlns:q="http://prism.evolveum.com/xml/ns/public/query-3"><name>r</name>{content}</resource>"#
+        );
+        let (definitions, _) = read_file(text.as_bytes(), Some("r.xml"), Format::Xml);
+        let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
+        choose(&resource).map(|known| known.name)
+    }
+
+    #[test]
+    fn a_connector_is_known_by_the_namespace_of_its_properties() {
+        let properties = format!(
+            r#"<connectorConfiguration><icfc:configurationProperties xmlns:p="{}"><p:filePath>x.csv</p:filePath>
+               </icfc:configurationProperties></connectorConfiguration>"#,
+            tidelock_csv::BUNDLE_NAMESPACE
+        );
+        assert_eq!(chosen(&properties).unwrap(), "CSV");
+    }
+
+    #[test]
+    fn a_connector_is_known_by_the_type_that_is_asked_for() {
+        for filter in [
+            "<q:equal><q:path>connectorType</q:path><q:value>com.evolveum.polygon.connector.csv.CsvConnector</q:value></q:equal>",
+            "<q:text>connectorType = \"com.evolveum.polygon.connector.csv.CsvConnector\"</q:text>",
+        ] {
+            assert_eq!(chosen(&format!("<connectorRef><filter>{filter}</filter></connectorRef>")).unwrap(), "CSV");
+        }
+    }
+
+    #[test]
+    fn an_unknown_connector_is_named_together_with_those_there_are() {
+        let error = chosen(
+            r#"<connectorConfiguration><icfc:configurationProperties
+               xmlns:p="http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/bundle/org.example/org.example.Ftp">
+               <p:host>x</p:host></icfc:configurationProperties></connectorConfiguration>"#,
+        )
+        .unwrap_err();
+        assert_eq!((error.code, error.place.line), ("unknown-connector", 3));
+        assert!(error.message.contains("org.example.Ftp"), "{}", error.message);
+        assert!(error.help.unwrap().contains("CSV"));
+        assert_eq!(chosen("").unwrap_err().code, "unknown-connector");
+    }
+}

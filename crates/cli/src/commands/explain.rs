@@ -159,3 +159,39 @@ fn coordinates(given: &GivenCoordinates) -> Option<String> {
     let parts: Vec<_> = parts.into_iter().filter_map(|(name, value)| Some(format!("{name} {}", value.as_ref()?))).collect();
     (!parts.is_empty()).then(|| parts.join(", "))
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use tidelock_activities::{ClassName, TypeName};
+
+    use super::*;
+
+    #[test]
+    fn people_see_which_objects_are_meant_and_how_they_are_asked_for() {
+        let explanation = Explanation {
+            activity: "import".to_owned(),
+            profile: "documented".to_owned(),
+            resource: Named { oid: Some("r".to_owned()), name: Some("HR".to_owned()) },
+            given: GivenCoordinates { kind: Some("account".to_owned()), ..GivenCoordinates::default() },
+            scope: Some("type".to_owned()),
+            object_type: Some(TypeName { kind: "account".to_owned(), intent: "default".to_owned() }),
+            object_class: Some(ClassName { namespace: String::new(), name: "person".to_owned() }),
+            query: Some("kind = \"account\"".to_owned()),
+            query_application: Some("append".to_owned()),
+            post_filter: GivenCoordinates { kind: Some("account".to_owned()), ..GivenCoordinates::default() },
+            native: Some("(objectClass=person)".to_owned()),
+            ..Explanation::default()
+        };
+        expect![[r#"
+            import of HR
+              Scope       objects of type account/default, class person
+              Given       kind account
+              Rules       documented
+              Query       kind = "account"  (append)
+              Each object is checked for kind account
+              Asked as    (objectClass=person)
+        "#]]
+        .assert_eq(&render(&explanation, Paint::PLAIN));
+    }
+}

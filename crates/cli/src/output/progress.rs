@@ -69,7 +69,7 @@ fn style(template: &str, total: bool) -> ProgressStyle {
         .progress_chars("━━╌")
         .with_key("done", move |state: &ProgressState, to: &mut dyn std::fmt::Write| {
             let _ = match state.len().filter(|_| total) {
-                Some(len) => write!(to, "{}/{}", text::number(state.pos()), text::number(len)),
+                Some(len) => write!(to, "{} of about {}", text::number(state.pos()), text::number(len)),
                 None => write!(to, "{}", text::count(state.pos(), "object", "objects")),
             };
         })

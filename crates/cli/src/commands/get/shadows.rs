@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use tidelock_model::Oid;
-use tidelock_model::object::FocusType;
+use tidelock_model::{Items, Oid};
 use tidelock_repo::{ObjectKey, ObjectType, Repo, ShadowFilter, StoredShadow};
 
 use super::{Printer, Which, failed};
@@ -19,7 +18,8 @@ pub(super) async fn get(session: &Session, repo: &dyn Repo, which: &Which<'_>) -
     if let Some(key) = which.key {
         for key in Which::keys(key) {
             if let Some(stored) = repo.shadow(&key).await.map_err(&failed)? {
-                shown.print(&stored, &json::shadow_items(&stored.shadow)).await?;
+                let items = json::shadow_items(&stored.shadow);
+                shown.print(vec![(stored, items)]).await?;
                 break;
             }
         }
@@ -27,24 +27,26 @@ pub(super) async fn get(session: &Session, repo: &dyn Repo, which: &Which<'_>) -
     }
     let all = ShadowFilter { dead: true, ..ShadowFilter::default() };
     let (mut after, mut printed) = (None, 0);
-    'pages: loop {
+    loop {
         let limit = which.page(printed);
         if limit == 0 {
             break;
         }
         let page = repo.shadows(&all, after, limit).await.map_err(&failed)?;
+        let complete = page.len() < limit;
         after = page.last().map(|stored| stored.key);
-        for stored in &page {
-            let items = json::shadow_items(&stored.shadow);
-            if which.admits(&items, Some(&stored.shadow.oid), "ShadowType") {
-                if printed == which.limit {
-                    break 'pages;
-                }
-                printed += 1;
-                shown.print(stored, &items).await?;
-            }
-        }
-        if page.len() < limit {
+        let admitted = page
+            .into_iter()
+            .map(|stored| {
+                let items = json::shadow_items(&stored.shadow);
+                (stored, items)
+            })
+            .filter(|(stored, items)| which.admits(items, Some(&stored.shadow.oid), "ShadowType"))
+            .take(usize::try_from(which.limit - printed).unwrap_or(usize::MAX))
+            .collect::<Vec<_>>();
+        printed += admitted.len() as u64;
+        shown.print(admitted).await?;
+        if complete {
             break;
         }
     }
@@ -61,44 +63,39 @@ struct Shown<'a> {
 }
 
 impl Shown<'_> {
-    async fn print(&mut self, stored: &StoredShadow, items: &tidelock_model::Items) -> Result<(), Failure> {
-        let shadow = &stored.shadow;
+    /// Prints shadows, each with its content as items.
+    async fn print(&mut self, page: Vec<(StoredShadow, Items)>) -> Result<(), Failure> {
+        let failed = failed(self.session);
         if self.printer.is_json() {
-            let results = self.repo.results(stored.key).await.map_err(failed(self.session))?;
-            let owner_type = self.owner_type(stored).await?;
-            return self.printer.print(|| json::shadow(shadow, items, owner_type, &results), Vec::new);
-        }
-        let resource = self.resource(&shadow.resource).await?;
-        let row = || {
-            vec![
-                shadow.name.to_string(),
-                shadow.identifier.to_string(),
-                shadow.object_type.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
-                shadow.situation.map(|s| s.as_str().to_owned()).unwrap_or_default(),
-                if shadow.dead { "dead".to_owned() } else { String::new() },
-                resource,
-                shadow.owner.as_ref().map(ToString::to_string).unwrap_or_default(),
-                shadow.synchronized.map(|at| at.to_string()).unwrap_or_default(),
-                shadow.oid.to_string(),
-            ]
-        };
-        self.printer.print(|| (), row)
-    }
-
-    /// What owns a shadow: it is nearly always a user.
-    async fn owner_type(&self, stored: &StoredShadow) -> Result<&'static str, Failure> {
-        if let Some(owner) = &stored.owner {
-            return Ok(owner.focus.focus_type.type_name());
-        }
-        if let Some(owner) = &stored.shadow.owner {
-            for focus_type in FocusType::ALL {
-                let found = self.repo.focus(focus_type, &ObjectKey::Oid(owner.clone())).await.map_err(failed(self.session))?;
-                if found.is_some() {
-                    return Ok(focus_type.type_name());
-                }
+            // Lists come without owners.
+            let keys: Vec<_> = page.iter().map(|(stored, _)| stored.key).collect();
+            let owned = self.repo.load(&keys).await.map_err(&failed)?;
+            for ((stored, items), owned) in page.iter().zip(owned) {
+                let owner = owned.and_then(|owned| owned.owner);
+                let owner_type = owner.map_or("FocusType", |owner| owner.focus.focus_type.type_name());
+                let results = self.repo.results(stored.key).await.map_err(&failed)?;
+                self.printer.print(|| json::shadow(&stored.shadow, items, owner_type, &results), Vec::new)?;
             }
+            return Ok(());
         }
-        Ok("FocusType")
+        for (StoredShadow { shadow, .. }, _) in &page {
+            let resource = self.resource(&shadow.resource).await?;
+            let row = || {
+                vec![
+                    shadow.name.to_string(),
+                    shadow.identifier.to_string(),
+                    shadow.object_type.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
+                    shadow.situation.map(|s| s.as_str().to_owned()).unwrap_or_default(),
+                    if shadow.dead { "dead".to_owned() } else { String::new() },
+                    resource,
+                    shadow.owner.as_ref().map(ToString::to_string).unwrap_or_default(),
+                    shadow.synchronized.map(|at| at.to_string()).unwrap_or_default(),
+                    shadow.oid.to_string(),
+                ]
+            };
+            self.printer.print(|| (), row)?;
+        }
+        Ok(())
     }
 
     async fn resource(&mut self, oid: &Oid) -> Result<String, Failure> {
