@@ -21,7 +21,7 @@ pub(crate) fn render(report: &RunReport, paint: Paint) -> String {
         }
         part_lines(&mut out, part, paint);
     }
-    if report.run_status == RunStatus::Finished && !changed_something(report) {
+    if report.mode == Mode::Full && report.run_status == RunStatus::Finished && !changed_something(report) {
         line(&mut out, "\nNothing changed.");
     }
     match report.mode {
