@@ -27,4 +27,4 @@ pub use finding::Finding;
 pub use futures::stream::BoxStream;
 pub use live_sync::{ChangeStream, ChangesRequest, LiveSync, SyncEvent, Token, TokenPrecision};
 pub use provision::{AddRequest, Modification, ModifyRequest, Password, Provision};
-pub use search::{Completeness, Found, IncompleteReason, ObjectStream, SearchRequest, stream_of};
+pub use search::{Completeness, Container, ContainerScope, Found, IncompleteReason, ObjectStream, SearchRequest, stream_of};

@@ -19,6 +19,27 @@ pub struct SearchRequest {
     /// What objects must meet, as far as the connector said it can filter (see [`crate::Connector::supports`]). The engine
     /// checks whatever it did not hand over, so a connector that supports no filter ignores this.
     pub filter: BoundFilter,
+    /// The part of the resource's tree in which objects are wanted. The engine checks that as well, so a connector that knows
+    /// no tree ignores this.
+    pub container: Option<Container>,
+}
+
+/// A part of a resource's tree: what is below an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Container {
+    /// The object's name, as its naming attribute has it.
+    pub name: Box<str>,
+    /// How far below it.
+    pub scope: ContainerScope,
+}
+
+/// How far below an object a part of a tree reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ContainerScope {
+    /// To the object itself and everything below.
+    Sub,
+    /// To what is directly below.
+    One,
 }
 
 /// What a search yields: the objects found, errors of single objects, and as its last item the verdict.
@@ -68,13 +89,20 @@ pub enum IncompleteReason {
 impl SearchRequest {
     /// All objects of a class.
     pub fn new(class: impl Into<Arc<str>>) -> Self {
-        Self { class: class.into(), filter: BoundFilter::All }
+        Self { class: class.into(), filter: BoundFilter::All, container: None }
     }
 
     /// Only the objects that meet a condition.
     #[must_use]
     pub fn with_filter(mut self, filter: BoundFilter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Only the objects in a part of the resource's tree.
+    #[must_use]
+    pub fn with_container(mut self, container: Container) -> Self {
+        self.container = Some(container);
         self
     }
 }

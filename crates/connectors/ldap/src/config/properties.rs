@@ -1,0 +1,101 @@
+//! The properties there are, and what becomes of each.
+
+/// The namespace of the configuration properties.
+pub const BUNDLE_NAMESPACE: &str = "http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/bundle/com.evolveum.polygon.connector-ldap/com.evolveum.polygon.connector.ldap.LdapConnector";
+
+/// What we do with a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    /// It is honoured.
+    Honoured,
+    /// It makes no difference to us: it tunes what we do not have, or do in any case.
+    Needless,
+    /// It would make a difference, and does not.
+    NotSupported,
+    /// The same, unless it has one of these values.
+    NotSupportedUnless(&'static [&'static str]),
+}
+
+use Use::{Honoured, Needless, NotSupported, NotSupportedUnless};
+
+/// All of them: those of midPoint's connector, and our own.
+pub(super) const PROPERTIES: &[(&str, Use)] = &[
+    ("additionalSearchFilter", Honoured),
+    ("allowClearTextBind", Honoured),
+    ("allowEmpty", Honoured),
+    ("allowUnknownAttributes", NotSupportedUnless(&["false"])),
+    ("allowUntrustedSsl", Honoured),
+    ("alternativeObjectClassDetection", NotSupportedUnless(&["false"])),
+    ("attributesNotReturnedByDefault", NotSupported),
+    ("attributesToSynchronize", Needless),
+    ("authenticationType", NotSupportedUnless(&["simple"])),
+    ("auxiliaryObjectClasses", Needless),
+    ("baseContext", Honoured),
+    ("baseContextToSynchronize", Honoured),
+    ("baseContextsToSynchronize", Honoured),
+    ("bindDn", Honoured),
+    ("bindPassword", Honoured),
+    ("bindPasswordFile", Honoured),
+    ("bindPasswordVariable", Honoured),
+    ("caFile", Honoured),
+    ("changeLogBlockSize", Needless),
+    ("changeNumberAttribute", Needless),
+    ("checkAliveRootDse", Honoured),
+    ("checkAliveTimeout", Needless),
+    ("closeTimeout", Needless),
+    ("comparisonInterval", Honoured),
+    ("connectTimeout", Honoured),
+    ("connectionSecurity", Honoured),
+    ("defaultSearchScope", Honoured),
+    ("enableExtraTests", Needless),
+    ("enabledSecurityProtocols", NotSupported),
+    ("encodeStringOnNormalizationFailure", Needless),
+    ("filterOutMemberOfValues", NotSupportedUnless(&["false"])),
+    ("forceTreeDeleteObjectClasses", NotSupported),
+    ("host", Honoured),
+    ("includeObjectClassFilter", NotSupportedUnless(&["true"])),
+    ("languageTagAttributes", NotSupported),
+    ("lastLoginDateAttribute", NotSupported),
+    ("lockoutStrategy", NotSupportedUnless(&["none"])),
+    ("logSchemaErrors", Needless),
+    ("managedAssociationPairs", NotSupported),
+    ("maximumNumberOfAttempts", Honoured),
+    ("memberOfAllowedValues", NotSupported),
+    ("modifiersNamesToFilterOut", Honoured),
+    ("objectClasses", Honoured),
+    ("objectClassesToSynchronize", Needless),
+    ("openLdapAccessLogAdditionalFilter", NotSupported),
+    ("openLdapAccessLogDn", NotSupported),
+    ("operationalAttributes", Honoured),
+    ("pagingBlockSize", Honoured),
+    ("pagingStrategy", Honoured),
+    ("passwordAttribute", Honoured),
+    ("passwordHashAlgorithm", NotSupportedUnless(&["none"])),
+    ("passwordReadStrategy", NotSupportedUnless(&["unreadable"])),
+    ("placeholderMember", NotSupported),
+    ("port", Honoured),
+    ("readSchema", NotSupportedUnless(&["true"])),
+    ("readTimeout", Honoured),
+    ("referralStrategy", NotSupportedUnless(&["ignore", "throw"])),
+    ("runAsStrategy", NotSupportedUnless(&["none"])),
+    ("schemaQuirksMode", Needless),
+    ("sendTimeout", Needless),
+    ("servers", NotSupported),
+    ("sslProtocol", NotSupported),
+    ("structuralObjectClassesToAuxiliary", NotSupportedUnless(&["false"])),
+    ("switchBackInterval", Needless),
+    ("synchronizationStrategy", Honoured),
+    ("tcpKeepAlive", Needless),
+    ("testMode", Needless),
+    ("timeout", Honoured),
+    ("timestampPresentation", Honoured),
+    ("tolerateMultivalueReduction", NotSupportedUnless(&["false"])),
+    ("uidAttribute", Honoured),
+    ("usePermissiveModify", Honoured),
+    ("useTreeDelete", Honoured),
+    ("useUnbind", Needless),
+    ("useUnsafeNameHint", Needless),
+    ("vlvSortAttribute", Needless),
+    ("vlvSortOrderingRule", Needless),
+    ("writeTimeout", Honoured),
+];

@@ -1,0 +1,114 @@
+//! The connector itself.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tidelock_connector_api::{Connector, ObjectStream, Result, SearchRequest, async_trait};
+use tidelock_model::filter::BoundFilter;
+use tidelock_model::object::{ResourceObject, Schema};
+use tidelock_model::{Diagnostic, Diagnostics};
+
+use crate::client::Pool;
+use crate::config::LdapConfig;
+use crate::message::Scope;
+use crate::schema::Directory;
+use crate::translate::translate;
+use crate::{lookup, search};
+
+/// An LDAP directory as a resource.
+#[derive(Clone)]
+pub struct Ldap {
+    pub(crate) pool: Arc<Pool>,
+    /// What was learned of the directory last.
+    directory: Arc<RwLock<Option<Arc<Directory>>>>,
+    warnings: Diagnostics,
+}
+
+impl Ldap {
+    /// A connector for a configuration. Nothing is connected before it is needed.
+    #[must_use]
+    pub fn new(config: LdapConfig) -> Self {
+        Self { pool: Arc::new(Pool::new(Arc::new(config))), directory: Arc::default(), warnings: Vec::new() }
+    }
+
+    /// What was noticed in the definition that does not keep it from being used.
+    #[must_use]
+    pub fn warnings(&self) -> &[Diagnostic] {
+        &self.warnings
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(&self) -> &LdapConfig {
+        self.pool.config()
+    }
+
+    pub(crate) fn with_warnings(mut self, warnings: Diagnostics) -> Self {
+        self.warnings = warnings;
+        self
+    }
+
+    /// What is known of the directory; asked for where it was not yet.
+    pub(crate) async fn directory(&self) -> Result<Arc<Directory>> {
+        match self.known() {
+            Some(directory) => Ok(directory),
+            None => self.discover().await,
+        }
+    }
+
+    /// Asks the directory what it is.
+    pub(crate) async fn discover(&self) -> Result<Arc<Directory>> {
+        let directory = Arc::new(Directory::read(&self.pool).await?);
+        *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&directory));
+        Ok(directory)
+    }
+
+    pub(crate) fn known(&self) -> Option<Arc<Directory>> {
+        self.directory.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Connector for Ldap {
+    async fn schema(&self) -> Result<Schema> {
+        self.discover().await.map(|directory| directory.schema.clone())
+    }
+
+    /// Entries of a class derived from the one asked for are not of it, and are passed over.
+    fn search(&self, request: SearchRequest) -> ObjectStream<'_> {
+        search::stream(&self.pool, self.directory(), request)
+    }
+
+    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
+        let directory = self.directory().await?;
+        lookup::get_many(&self.pool, &directory, class, identifiers).await
+    }
+
+    /// Until the schema was read once, nothing is known of what the server can compare.
+    fn supports(&self, class: &str, filter: &BoundFilter) -> bool {
+        if *filter == BoundFilter::All {
+            return true;
+        }
+        let directory = self.known();
+        let class = directory.as_ref().and_then(|directory| directory.class(class).ok());
+        class.is_some_and(|class| translate(class, filter).complete)
+    }
+
+    fn native_query(&self, request: &SearchRequest) -> Option<String> {
+        let directory = self.known()?;
+        let search = search::plan(self.config(), directory.class(&request.class).ok()?, request);
+        let scope = match search.scope {
+            Scope::Base => "base",
+            Scope::One => "one",
+            Scope::Sub => "sub",
+        };
+        Some(format!("search {} below '{}' (scope {scope}) for {}", self.config().server(), search.base, search.filter))
+    }
+}
+
+/// Without what is secret.
+impl fmt::Debug for Ldap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ldap({})", self.config().server())
+    }
+}

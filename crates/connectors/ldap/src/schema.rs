@@ -1,0 +1,358 @@
+//! The directory as its server describes it: the schema that the engine sees, and what is needed to read entries by it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use tidelock_connector_api::{Error, ErrorKind, Result};
+use tidelock_model::definition::nearest;
+use tidelock_model::object::{AttributeDefinition, MatchingRule, ObjectClass, Schema, ValueType};
+
+use crate::client::Pool;
+use crate::config::{LdapConfig, TimestampForm};
+use crate::error::not_ldap;
+use crate::message::{Message, Request, Search, answer};
+use crate::root_dse::RootDse;
+use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
+use crate::value::Form;
+
+/// The name that entries' own names have among their attributes.
+pub(crate) const DN: &str = "dn";
+
+/// What is known of a directory.
+#[derive(Debug)]
+pub(crate) struct Directory {
+    pub(crate) root: RootDse,
+    pub(crate) subschema: Subschema,
+    pub(crate) schema: Schema,
+    classes: HashMap<Arc<str>, Arc<EntryClass>>,
+    /// What the configuration names and the server does not have.
+    pub(crate) missing: Vec<String>,
+}
+
+/// An object class, ready for reading entries.
+#[derive(Debug)]
+pub(crate) struct EntryClass {
+    pub(crate) name: Arc<str>,
+    pub(crate) definition: Arc<ObjectClass>,
+    /// The attributes, in the order of the definition.
+    pub(crate) attributes: Vec<Attribute>,
+    by_name: HashMap<String, usize>,
+    /// The names, in lower case, of the structural classes derived from it: an entry that has one is not of this class.
+    derived: HashSet<String>,
+    /// The names of all classes that an entry of this one has, the most general first.
+    pub(crate) lineage: Vec<String>,
+}
+
+/// An attribute of an object class.
+#[derive(Debug)]
+pub(crate) struct Attribute {
+    pub(crate) name: Arc<str>,
+    /// What it is called in filters; none where the server cannot be asked for it.
+    pub(crate) asked_as: Option<Arc<str>>,
+    pub(crate) form: Form,
+    pub(crate) rule: MatchingRule,
+    pub(crate) multi_valued: bool,
+    /// What the server can compare.
+    pub(crate) equality: bool,
+    pub(crate) ordering: bool,
+    pub(crate) substring: bool,
+}
+
+impl Directory {
+    /// Asks the server.
+    pub(crate) async fn read(pool: &Arc<Pool>) -> Result<Self> {
+        let root = RootDse::read(pool).await?;
+        let name = root.subschema.clone().unwrap_or_else(|| "cn=subschema".to_owned());
+        let subschema = read_subschema(pool, &name).await?;
+        Self::new(pool.config(), root, subschema)
+    }
+
+    /// The directory that a configuration makes of a server's description.
+    pub(crate) fn new(config: &LdapConfig, root: RootDse, subschema: Subschema) -> Result<Self> {
+        let mut missing = Vec::new();
+        for name in config.operational_attributes.iter().chain((&*config.identifier != DN).then_some(&config.identifier)) {
+            if subschema.attribute_type(name).is_none() && well_known(name).is_none() {
+                missing.push(format!("the server's schema has no attribute '{name}'"));
+            }
+        }
+        let structural: Vec<&Class> = subschema.classes().iter().filter(|class| class.kind == ClassKind::Structural).collect();
+        let auxiliary: Vec<&Class> = subschema.classes().iter().filter(|class| class.kind == ClassKind::Auxiliary).collect();
+        for name in &config.classes {
+            if subschema.class(name).is_none_or(|class| class.kind == ClassKind::Abstract) {
+                return Err(unknown_class(&subschema, name));
+            }
+        }
+        let wanted = |class: &&Class| {
+            config.classes.is_empty()
+                || config.classes.iter().any(|name| class.names.iter().any(|known| known.eq_ignore_ascii_case(name)))
+        };
+        let mut classes = HashMap::new();
+        let mut schema = Schema::default();
+        for class in structural.iter().chain(&auxiliary).copied().filter(wanted) {
+            // An entry can have any auxiliary class besides its own.
+            let besides: &[&Class] = if class.kind == ClassKind::Structural { &auxiliary } else { &[] };
+            let entry_class = Arc::new(EntryClass::new(config, &subschema, class, besides));
+            if classes.insert(Arc::clone(&entry_class.name), Arc::clone(&entry_class)).is_none() {
+                schema.classes.push(Arc::clone(&entry_class.definition));
+            }
+        }
+        if schema.classes.is_empty() {
+            let message = "the server publishes no object classes; may the name that is bound with read the schema?";
+            return Err(Error::config(message));
+        }
+        Ok(Self { root, subschema, schema, classes, missing })
+    }
+
+    /// The class of this exact name, as far as entries can be of it.
+    pub(crate) fn class(&self, name: &str) -> Result<&Arc<EntryClass>> {
+        let class = self.classes.get(name).ok_or_else(|| {
+            let names = self.classes.keys().map(|known| &**known);
+            let hint = nearest(name, names).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+            Error::unsupported(format!("the directory has no object class '{name}'{hint}"))
+        })?;
+        if class.definition.auxiliary {
+            let message =
+                format!("'{name}' is an auxiliary class: entries have it besides their own class, which is to be named");
+            return Err(Error::unsupported(message));
+        }
+        Ok(class)
+    }
+
+    /// The class of an entry, by the values of its `objectClass`: the most specific structural one.
+    pub(crate) fn class_of(&self, values: &[&[u8]]) -> Option<&Arc<EntryClass>> {
+        let structural = values
+            .iter()
+            .filter_map(|value| self.subschema.class(std::str::from_utf8(value).ok()?))
+            .filter(|class| class.kind == ClassKind::Structural);
+        let most_specific = structural.max_by_key(|class| self.subschema.lineage(class).len())?;
+        self.classes.get(most_specific.name())
+    }
+}
+
+impl EntryClass {
+    fn new(config: &LdapConfig, subschema: &Subschema, class: &Class, besides: &[&Class]) -> Self {
+        let mut builder = Builder { config, attributes: Vec::new(), definitions: Vec::new(), by_name: HashMap::new() };
+        if &*config.identifier != DN {
+            let found = subschema.attribute_type(&config.identifier);
+            builder.add(&config.identifier, found, true, Some(false));
+        }
+        builder.add(DN, None, true, Some(false));
+        if let Some(name) = builder.attributes.last_mut().filter(|_| subschema.attribute_type("entryDN").is_some()) {
+            // The name as an attribute (RFC 5020).
+            name.asked_as = Some("entryDN".into());
+            name.equality = true;
+        }
+        for (found, required) in subschema.attributes(class) {
+            builder.add(found.name(), Some(found), required, None);
+        }
+        for (found, _) in besides.iter().flat_map(|class| subschema.attributes(class)) {
+            builder.add(found.name(), Some(found), false, None);
+        }
+        for name in &config.operational_attributes {
+            if let Some(found) = subschema.attribute_type(name) {
+                builder.add(found.name(), Some(found), false, None);
+            } else if well_known(name).is_some() {
+                builder.add(name, None, false, None);
+            }
+        }
+        let mut definition = ObjectClass::new(class.name(), &config.identifier);
+        definition.naming_attribute = DN.into();
+        definition.auxiliary = class.kind == ClassKind::Auxiliary;
+        definition.default_account = class.name().eq_ignore_ascii_case("inetOrgPerson");
+        definition.attributes = builder.definitions;
+        let is_derived = |other: &&Class| {
+            other.kind == ClassKind::Structural
+                && other.oid != class.oid
+                && subschema.lineage(other).iter().any(|above| above.oid == class.oid)
+        };
+        let derived = subschema.classes().iter().filter(is_derived);
+        let mut lineage: Vec<String> = subschema.lineage(class).iter().map(|class| class.name().to_owned()).collect();
+        lineage.reverse();
+        Self {
+            name: Arc::clone(&definition.name),
+            definition: Arc::new(definition),
+            attributes: builder.attributes,
+            by_name: builder.by_name,
+            derived: derived.flat_map(|class| class.names.iter().chain([&class.oid])).map(|name| name.to_lowercase()).collect(),
+            lineage,
+        }
+    }
+
+    /// The attribute of a name, in any case, or of an object identifier.
+    pub(crate) fn position(&self, name: &str) -> Option<usize> {
+        self.by_name.get(&name.to_ascii_lowercase()).copied()
+    }
+
+    pub(crate) fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.position(name).map(|at| &self.attributes[at])
+    }
+
+    /// The attribute that identifies entries.
+    pub(crate) fn identifier(&self) -> &Attribute {
+        // It is added before all others.
+        &self.attributes[0]
+    }
+
+    /// Whether entries are identified by their names.
+    pub(crate) fn is_identified_by_name(&self) -> bool {
+        &*self.identifier().name == DN
+    }
+
+    /// Whether classes are derived from it, so that not every entry that has it is of it.
+    pub(crate) fn has_derived(&self) -> bool {
+        !self.derived.is_empty()
+    }
+
+    /// Whether an entry that has this value among its object classes is of a class derived from this one.
+    pub(crate) fn is_derived(&self, value: &str) -> bool {
+        self.derived.contains(&value.to_lowercase())
+    }
+
+    /// Which attributes to ask for.
+    pub(crate) fn requested(&self, config: &LdapConfig) -> Vec<String> {
+        let mut names = vec!["*".to_owned()];
+        if !self.is_identified_by_name() {
+            names.push(config.identifier.to_string());
+        }
+        names.extend(config.operational_attributes.iter().map(|name| name.to_string()));
+        names
+    }
+}
+
+struct Builder<'a> {
+    config: &'a LdapConfig,
+    attributes: Vec<Attribute>,
+    definitions: Vec<AttributeDefinition>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Builder<'_> {
+    /// Adds an attribute, unless it is there already. Under which name is not left to the server where we name it ourselves.
+    fn add(&mut self, name: &str, found: Option<&AttributeType>, required: bool, multi_valued: Option<bool>) {
+        let hidden = |name: &str| name.eq_ignore_ascii_case(&self.config.password_attribute);
+        let names =
+            || found.into_iter().flat_map(|found| found.names.iter().chain([&found.oid])).map(String::as_str).chain([name]);
+        if names().any(|name| hidden(name) || self.by_name.contains_key(&name.to_ascii_lowercase())) {
+            return;
+        }
+        let form = form(name, found, self.config.timestamps);
+        let multi_valued = multi_valued.unwrap_or_else(|| found.is_none_or(|found| !found.single_valued));
+        let rule = rule(name, found, form);
+        let at = self.attributes.len();
+        for known in names() {
+            self.by_name.entry(known.to_ascii_lowercase()).or_insert(at);
+        }
+        let mut definition = AttributeDefinition::text(name);
+        definition.value_type = match form {
+            Form::Text | Form::Name | Form::Guid | Form::Time(TimestampForm::Text) => ValueType::String,
+            Form::Integer | Form::Time(TimestampForm::UnixEpoch) => ValueType::Integer,
+            Form::Boolean => ValueType::Boolean,
+            Form::Time(TimestampForm::Native) => ValueType::DateTime,
+            Form::Binary => ValueType::Binary,
+        };
+        definition.multi_valued = multi_valued;
+        definition.required = required;
+        definition.matching_rule = rule;
+        self.attributes.push(Attribute {
+            name: Arc::clone(&definition.name),
+            asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
+            form,
+            rule,
+            multi_valued,
+            equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
+            ordering: found.is_some_and(|found| found.ordering.is_some()),
+            substring: found.is_some_and(|found| found.substring.is_some()),
+        });
+        self.definitions.push(definition);
+    }
+}
+
+/// What is known of an attribute that a server has without publishing it.
+fn well_known(name: &str) -> Option<(Form, MatchingRule)> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        DN => (Form::Name, MatchingRule::DistinguishedName),
+        "entryuuid" | "ipauniqueid" => (Form::Text, MatchingRule::Uuid),
+        "nsuniqueid" | "guid" => (Form::Text, MatchingRule::StringIgnoreCase),
+        "objectguid" => (Form::Guid, MatchingRule::Uuid),
+        "memberof" => (Form::Name, MatchingRule::DistinguishedName),
+        _ => return None,
+    })
+}
+
+/// How values are read, by the syntax (RFC 4517, 3.3).
+fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) -> Form {
+    if let Some((form, _)) = well_known(name) {
+        return form;
+    }
+    let syntax = found.and_then(|found| found.syntax.as_deref()).unwrap_or_default();
+    match syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1.") {
+        Some("7") => Form::Boolean,
+        Some("12" | "34") => Form::Name,
+        Some("24") => Form::Time(timestamps),
+        Some("27") => Form::Integer,
+        Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40") => Form::Binary,
+        _ => Form::Text,
+    }
+}
+
+/// When two values are the same, by the equality rule (RFC 4517, 4.2).
+fn rule(name: &str, found: Option<&AttributeType>, form: Form) -> MatchingRule {
+    if let Some((_, rule)) = well_known(name) {
+        return rule;
+    }
+    match form {
+        Form::Name => return MatchingRule::DistinguishedName,
+        Form::Guid => return MatchingRule::Uuid,
+        Form::Text => {}
+        _ => return MatchingRule::Exact,
+    }
+    match found.and_then(|found| found.equality.as_deref()).unwrap_or_default() {
+        "caseIgnoreMatch"
+        | "caseIgnoreIA5Match"
+        | "caseIgnoreListMatch"
+        | "telephoneNumberMatch"
+        | "objectIdentifierMatch"
+        | "2.5.13.2"
+        | "1.3.6.1.4.1.1466.109.114.2"
+        | "2.5.13.11"
+        | "2.5.13.20"
+        | "2.5.13.0" => MatchingRule::StringIgnoreCase,
+        "UUIDMatch" | "1.3.6.1.1.16.2" => MatchingRule::Uuid,
+        _ => MatchingRule::Exact,
+    }
+}
+
+async fn read_subschema(pool: &Arc<Pool>, name: &str) -> Result<Subschema> {
+    let request = Request::Search(Search::entry(name, &["attributeTypes", "objectClasses"]));
+    let mut lease = pool.lease().await?;
+    let server = lease.server().to_owned();
+    lease.begin(&request, &[]).await?;
+    let mut schema = None;
+    loop {
+        let message = lease.next(Some(pool.config().read_timeout)).await?;
+        match message.tag {
+            answer::ENTRY => schema = Some(parse_subschema(&message).map_err(|_| not_ldap(&server))?),
+            answer::DONE => {
+                lease.ended();
+                let outcome = message.outcome().map_err(|_| not_ldap(&server))?;
+                outcome.check(&format!("cannot read the schema of {server} in '{name}'"))?;
+                let message = format!("{server} shows no schema in '{name}'; may the name that is bound with read it?");
+                return schema.ok_or_else(|| Error::new(ErrorKind::Denied, message));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn parse_subschema(message: &Message) -> Result<Subschema, crate::ber::Malformed> {
+    let entry = message.entry()?;
+    let types = entry.values_of("attributeTypes")?;
+    let classes = entry.values_of("objectClasses")?;
+    Ok(Subschema::new(types.into_iter(), classes.into_iter()))
+}
+
+fn unknown_class(subschema: &Subschema, name: &str) -> Error {
+    let names = subschema.classes().iter().map(Class::name);
+    let hint = nearest(name, names).map(|near| format!("; did you mean '{near}'?")).unwrap_or_default();
+    Error::config(format!("the directory has no object class '{name}', which 'objectClasses' names{hint}"))
+}

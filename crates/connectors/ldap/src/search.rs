@@ -1,0 +1,375 @@
+//! Searches: page after page, until the server says that it was all, or something says that it was not.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use tidelock_connector_api::{
+    About, Completeness, Container, ContainerScope, Error, ErrorKind, Found, IncompleteReason, ObjectStream, Result,
+    SearchRequest,
+};
+use tidelock_model::filter::BoundFilter;
+use tidelock_model::object::ResourceObject;
+
+use crate::client::{Lease, Pool, backoff, is_passing};
+use crate::config::{LdapConfig, Paging, SearchScope};
+use crate::entry::{EntryReader, Range, Read};
+use crate::error::{code, not_ldap};
+use crate::filter::Filter;
+use crate::message::{Control, Message, Request, Scope, Search, answer};
+use crate::schema::{Directory, EntryClass};
+use crate::translate::translate;
+
+/// How many objects are handed over at once at most.
+const BATCH: usize = 512;
+
+/// The stream of a search. `prepare` says what is known of the directory.
+pub(crate) fn stream<'a>(
+    pool: &'a Arc<Pool>,
+    prepare: impl Future<Output = Result<Arc<Directory>>> + Send + 'a,
+    request: SearchRequest,
+) -> ObjectStream<'a> {
+    let begin = async move {
+        let directory = prepare.await?;
+        Pages::new(Arc::clone(pool), &directory, &request)
+    };
+    stream::once(begin)
+        .flat_map(|begun| match begun {
+            Ok(pages) => stream::unfold(Some(pages), |pages| async move {
+                let mut pages = pages?;
+                let batch = pages.batch().await;
+                let ended = pages.ended;
+                Some((stream::iter(batch), (!ended).then_some(pages)))
+            })
+            .flatten()
+            .boxed(),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        })
+        .boxed()
+}
+
+/// The LDAP search that a request is.
+pub(crate) fn plan(config: &LdapConfig, class: &EntryClass, request: &SearchRequest) -> Search {
+    let translated = translate(class, &request.filter);
+    let (base, scope) = region(config, request.container.as_ref());
+    let filter = class_filter(config, class);
+    let filter = translated.filter.into_iter().fold(filter, Filter::and);
+    Search { base, scope, filter, attributes: class.requested(config), size_limit: 0 }
+}
+
+/// What every entry of a class meets, with what the configuration adds.
+pub(crate) fn class_filter(config: &LdapConfig, class: &EntryClass) -> Filter {
+    config.additional_filter.iter().cloned().fold(Filter::equal("objectClass", class.name.as_bytes()), Filter::and)
+}
+
+fn region(config: &LdapConfig, container: Option<&Container>) -> (String, Scope) {
+    match (container, config.scope) {
+        (Some(container), _) => {
+            let scope = if container.scope == ContainerScope::One { Scope::One } else { Scope::Sub };
+            (container.name.to_string(), scope)
+        }
+        (None, SearchScope::Sub) => (config.base_context.clone(), Scope::Sub),
+        (None, SearchScope::One) => (config.base_context.clone(), Scope::One),
+    }
+}
+
+/// A search on its way.
+struct Pages {
+    pool: Arc<Pool>,
+    search: Request,
+    reader: EntryReader,
+    /// What found objects must meet besides; the server decides the rest.
+    check: Option<BoundFilter>,
+    /// How many entries a page has; none where everything is asked for at once.
+    page_size: Option<u32>,
+    cookie: Vec<u8>,
+    lease: Option<Lease>,
+    first_page: bool,
+    /// How many entries the server has sent.
+    received: u64,
+    /// How many parts of the data are elsewhere.
+    referrals: u64,
+    /// Whether no entry at all is worth a doubt.
+    doubt_emptiness: bool,
+    ended: bool,
+}
+
+impl Pages {
+    fn new(pool: Arc<Pool>, directory: &Directory, request: &SearchRequest) -> Result<Self> {
+        let class = directory.class(&request.class)?;
+        let config = Arc::clone(pool.config());
+        let translated = translate(class, &request.filter);
+        let page_size = match config.paging {
+            Paging::None => None,
+            Paging::Simple => Some(config.page_size),
+            Paging::Auto => directory.root.has_control(crate::message::oid::PAGED_RESULTS).then_some(config.page_size),
+        };
+        Ok(Self {
+            search: Request::Search(plan(&config, class, request)),
+            reader: EntryReader::new(Arc::clone(class)),
+            check: (!(translated.exact && translated.complete)).then(|| request.filter.clone()),
+            page_size,
+            cookie: Vec::new(),
+            lease: None,
+            first_page: true,
+            received: 0,
+            referrals: 0,
+            doubt_emptiness: !config.allow_empty && request.filter == BoundFilter::All && request.container.is_none(),
+            ended: false,
+            pool,
+        })
+    }
+
+    /// The next items: at least one, as many as are at hand.
+    async fn batch(&mut self) -> Vec<Result<Found>> {
+        let mut items = Vec::new();
+        while items.is_empty() && !self.ended {
+            if let Err(error) = self.fill(&mut items).await {
+                self.lease = None;
+                self.ended = true;
+                items.push(Err(error));
+            }
+        }
+        items
+    }
+
+    async fn fill(&mut self, items: &mut Vec<Result<Found>>) -> Result<()> {
+        if self.lease.is_none() {
+            self.lease = Some(self.begin().await?);
+        }
+        let patience = Some(self.pool.config().read_timeout);
+        let Some(lease) = &mut self.lease else { return Ok(()) };
+        let mut message = lease.next(patience).await?;
+        loop {
+            self.take(message, items).await?;
+            let Some(lease) = self.lease.as_mut().filter(|_| !self.ended && items.len() < BATCH) else { return Ok(()) };
+            match lease.next_at_hand()? {
+                Some(next) => message = next,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Asks for the first page. A server that cannot be reached for a moment is asked again: nothing has been given yet.
+    async fn begin(&mut self) -> Result<Lease> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let begun = async {
+                let mut lease = self.pool.lease().await?;
+                lease.begin(&self.search, &self.controls()).await?;
+                Ok(lease)
+            };
+            match begun.await {
+                Err(error) if is_passing(&error) && attempt < self.pool.config().attempts => {
+                    tokio::time::sleep(backoff(attempt)).await;
+                }
+                begun => return begun,
+            }
+        }
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        self.page_size.map(|size| Control::page(size, &self.cookie)).into_iter().collect()
+    }
+
+    async fn take(&mut self, message: Message, items: &mut Vec<Result<Found>>) -> Result<()> {
+        match message.tag {
+            answer::ENTRY => {
+                self.received += 1;
+                let read = message.entry().and_then(|entry| self.reader.read(entry)).map_err(|_| self.not_ldap())?;
+                match read {
+                    Read::Object(object) => items.extend(self.meets(object)),
+                    Read::Partial(object, ranges) => {
+                        let whole = complete(&self.pool, &mut self.reader, object, ranges).await;
+                        match whole {
+                            Ok(object) => items.extend(self.meets(object)),
+                            Err(error) if error.kind() == ErrorKind::InvalidData => items.push(Err(error)),
+                            Err(error) => return Err(error),
+                        }
+                    }
+                    Read::Derived => {}
+                    Read::Failed(error) => items.push(Err(error)),
+                }
+            }
+            answer::REFERENCE => self.referrals += 1,
+            answer::DONE => self.done(&message, items).await?,
+            answer::INTERMEDIATE => {}
+            _ => return Err(self.not_ldap()),
+        }
+        Ok(())
+    }
+
+    fn meets(&self, object: ResourceObject) -> Option<Result<Found>> {
+        let met = self.check.as_ref().is_none_or(|filter| filter.matches(&object.attributes));
+        met.then_some(Ok(Found::Object(object)))
+    }
+
+    /// A page has ended.
+    async fn done(&mut self, message: &Message, items: &mut Vec<Result<Found>>) -> Result<()> {
+        if let Some(lease) = &mut self.lease {
+            lease.ended();
+        }
+        let outcome = message.outcome().map_err(|_| self.not_ldap())?;
+        let cookie = message.page_cookie().map_err(|_| self.not_ldap())?;
+        let config = self.pool.config();
+        if outcome.is_limit() {
+            let help = "give the name that is bound with higher limits";
+            let message = format!("{} after {} entries; {help}", outcome.describe(), self.received);
+            return self.end(items, Completeness::incomplete(IncompleteReason::Limit, message));
+        }
+        if outcome.code == code::CRITICAL_EXTENSION && self.first_page && self.received == 0 && config.paging == Paging::Auto {
+            // It said that it can, and cannot.
+            self.page_size = None;
+            return self.next_page().await;
+        }
+        if outcome.code == code::REFERRAL {
+            let message = "the directory is on another server, to which this one refers";
+            return self.end(items, Completeness::incomplete(IncompleteReason::Referral, message));
+        }
+        if !outcome.is_success() {
+            if !self.first_page {
+                let message = format!("the server broke off after {} entries: {}", self.received, outcome.describe());
+                return self.end(items, Completeness::incomplete(IncompleteReason::Truncated, message));
+            }
+            let Request::Search(search) = &self.search else { return Ok(()) };
+            let doing = format!("cannot search below '{}'", search.base);
+            let error = outcome.error(&doing);
+            // An object that is asked for may be missing; the entry below which everything is must not.
+            return Err(if outcome.code == code::NO_SUCH_OBJECT { Error::config(error.to_string()) } else { error });
+        }
+        match cookie {
+            Some(cookie) if !cookie.is_empty() => {
+                self.cookie = cookie;
+                return self.next_page().await;
+            }
+            None if self.page_size.is_some() && !self.first_page => {
+                let message = format!("the server lost the position of the search after {} entries", self.received);
+                return self.end(items, Completeness::incomplete(IncompleteReason::Truncated, message));
+            }
+            _ => {}
+        }
+        let verdict = match (self.referrals, self.received) {
+            (0, 0) if self.doubt_emptiness => {
+                let message = "the server shows no entry of this class; if that can be right, set 'allowEmpty'";
+                Completeness::incomplete(IncompleteReason::Empty, message)
+            }
+            (0, _) => Completeness::Complete,
+            (1, _) => Completeness::incomplete(
+                IncompleteReason::Referral,
+                "a part of the directory is on another server, and was not read",
+            ),
+            (referrals, _) => Completeness::incomplete(
+                IncompleteReason::Referral,
+                format!("{referrals} parts of the directory are on other servers, and were not read"),
+            ),
+        };
+        self.end(items, verdict)
+    }
+
+    /// Asks for the next page, on the same connection: a position means nothing elsewhere.
+    async fn next_page(&mut self) -> Result<()> {
+        self.first_page = false;
+        let controls = self.controls();
+        match &mut self.lease {
+            Some(lease) => lease.begin(&self.search, &controls).await,
+            None => Ok(()),
+        }
+    }
+
+    fn end(&mut self, items: &mut Vec<Result<Found>>, verdict: Completeness) -> Result<()> {
+        self.lease = None;
+        self.ended = true;
+        items.push(Ok(Found::End(verdict)));
+        Ok(())
+    }
+
+    fn not_ldap(&self) -> Error {
+        not_ldap(self.lease.as_ref().map_or("the server", Lease::server))
+    }
+}
+
+/// Asks for the values of an object that are still missing, until the last one.
+pub(crate) async fn complete(
+    pool: &Arc<Pool>,
+    reader: &mut EntryReader,
+    mut object: ResourceObject,
+    mut ranges: Vec<Range>,
+) -> Result<ResourceObject> {
+    let dn = object.origin.clone().unwrap_or_default();
+    let broken = |object: &ResourceObject, message: &str| {
+        Error::invalid_data(format!("{dn}: {message}")).about(About::Object(object.identifier.clone()))
+    };
+    while let Some(range) = ranges.pop() {
+        let class = Arc::clone(reader.class());
+        let attribute = &class.attributes[range.at];
+        let description = format!("{};range={}-*", attribute.name, range.from);
+        let mut attributes = vec![description.as_str()];
+        if !class.is_identified_by_name() {
+            attributes.push(&class.identifier().name);
+        }
+        let request = Request::Search(Search::entry(&*dn, &attributes));
+        let Some(entry) = first_entry(pool, &request).await? else {
+            return Err(broken(&object, "the entry vanished while its values were read"));
+        };
+        let read = entry.entry().and_then(|entry| reader.read(entry)).map_err(|_| not_ldap(&pool.config().server()))?;
+        let (more, next) = match read {
+            Read::Object(more) => (more, None),
+            Read::Partial(more, next) => (more, next.into_iter().find(|next| next.at == range.at)),
+            Read::Derived | Read::Failed(_) => return Err(broken(&object, "the entry changed while its values were read")),
+        };
+        let values = more.attributes.get(&attribute.name);
+        if more.identifier != object.identifier || next.as_ref().is_some_and(|next| next.from <= range.from) {
+            return Err(broken(&object, "the entry changed while its values were read"));
+        }
+        match object.attributes.get_mut(&attribute.name) {
+            Some(known) => known.extend(values.iter().cloned()),
+            None => object.attributes.set(Arc::clone(&attribute.name), values.iter().cloned().collect()),
+        }
+        ranges.extend(next);
+    }
+    Ok(object)
+}
+
+/// The first entry of a search; none where there is none, or not even its base.
+pub(crate) async fn first_entry(pool: &Arc<Pool>, request: &Request) -> Result<Option<Message>> {
+    Ok(entries(pool, request, &[]).await?.0.into_iter().next())
+}
+
+/// All entries of a small search, and whether that was all. A base that does not exist has none.
+pub(crate) async fn entries(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match entries_once(pool, request, controls).await {
+            Err(error) if is_passing(&error) && attempt < pool.config().attempts => {
+                tokio::time::sleep(backoff(attempt)).await;
+            }
+            found => return found,
+        }
+    }
+}
+
+async fn entries_once(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+    let mut lease = pool.lease().await?;
+    lease.begin(request, controls).await?;
+    let (mut found, mut referrals) = (Vec::new(), false);
+    loop {
+        let message = lease.next(Some(pool.config().read_timeout)).await?;
+        match message.tag {
+            answer::ENTRY => found.push(message),
+            answer::REFERENCE => referrals = true,
+            answer::DONE => {
+                lease.ended();
+                let outcome = message.outcome().map_err(|_| not_ldap(lease.server()))?;
+                return match outcome.code {
+                    code::SUCCESS => Ok((found, !referrals)),
+                    code::NO_SUCH_OBJECT => Ok((Vec::new(), true)),
+                    code::REFERRAL => Ok((found, false)),
+                    _ if outcome.is_limit() => Ok((found, false)),
+                    _ => Err(outcome.error("cannot read entries")),
+                };
+            }
+            _ => {}
+        }
+    }
+}

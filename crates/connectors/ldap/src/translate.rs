@@ -1,0 +1,173 @@
+//! The engine's filters as LDAP filters.
+//!
+//! What a server can decide depends on the matching rules that its schema gives an attribute. A part that it cannot decide is
+//! left out, so that it finds too much rather than too little; whoever searches checks the rest.
+
+use tidelock_model::filter::{BoundFilter, Comparison, Condition};
+use tidelock_model::object::MatchingRule;
+use tidelock_model::{Timestamp, Value};
+
+use crate::filter::Filter;
+use crate::schema::{Attribute, EntryClass};
+use crate::value::Form;
+
+/// What a filter became.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Translated {
+    /// What to ask the server; none asks for everything.
+    pub(crate) filter: Option<Filter>,
+    /// Every part of it is asked of the server.
+    pub(crate) complete: bool,
+    /// The server finds exactly what is meant. Otherwise what it finds is to be checked.
+    pub(crate) exact: bool,
+}
+
+/// Translates a filter on entries of a class.
+pub(crate) fn translate(class: &EntryClass, filter: &BoundFilter) -> Translated {
+    match filter {
+        BoundFilter::All => Translated { filter: None, complete: true, exact: true },
+        BoundFilter::None => exactly(nothing()),
+        BoundFilter::And(parts) => {
+            let mut whole = Translated { filter: None, complete: true, exact: true };
+            for part in parts {
+                let part = translate(class, part);
+                whole.complete &= part.complete;
+                whole.exact &= part.exact;
+                whole.filter = match (whole.filter, part.filter) {
+                    (Some(a), Some(b)) => Some(a.and(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+            whole
+        }
+        BoundFilter::Or(parts) => {
+            let parts: Vec<_> = parts.iter().map(|part| translate(class, part)).collect();
+            let (complete, exact) = (parts.iter().all(|part| part.complete), parts.iter().all(|part| part.exact));
+            // One part that lets everything through does so for all.
+            let filters: Option<Vec<_>> = parts.into_iter().map(|part| part.filter).collect();
+            Translated { filter: filters.map(any_of), complete, exact }
+        }
+        BoundFilter::Not(part) => match translate(class, part) {
+            Translated { filter: Some(filter), complete: true, exact: true } => exactly(Filter::Not(Box::new(filter))),
+            Translated { filter: None, complete: true, exact: true } => exactly(nothing()),
+            // The opposite of too much would be too little.
+            _ => unknown(),
+        },
+        BoundFilter::Attribute { name, rule, condition } => {
+            class.attribute(name).and_then(|attribute| clause(attribute, *rule, condition)).unwrap_or_else(unknown)
+        }
+    }
+}
+
+/// The filter that entries with one of these identifiers meet. None where there is none, or the server cannot be asked for it.
+pub(crate) fn identified(class: &EntryClass, identifiers: &[&str]) -> Option<Filter> {
+    let attribute = class.identifier();
+    let name = attribute.asked_as.as_ref()?;
+    let values = identifiers.iter().filter_map(|identifier| attribute.form.write(&Value::from(*identifier)));
+    let filters: Vec<_> = values.map(|value| Filter::equal(name, value)).collect();
+    if filters.is_empty() { None } else { Some(any_of(filters)) }
+}
+
+fn exactly(filter: Filter) -> Translated {
+    Translated { filter: Some(filter), complete: true, exact: true }
+}
+
+fn unknown() -> Translated {
+    Translated { filter: None, complete: false, exact: false }
+}
+
+/// What no entry meets. Not every server knows the empty disjunction (RFC 4526).
+fn nothing() -> Filter {
+    Filter::Not(Box::new(Filter::anything()))
+}
+
+fn any_of(mut filters: Vec<Filter>) -> Filter {
+    match filters.len() {
+        0 => nothing(),
+        1 => filters.remove(0),
+        _ => Filter::Or(filters),
+    }
+}
+
+/// None where the server cannot decide it.
+fn clause(attribute: &Attribute, rule: MatchingRule, condition: &Condition) -> Option<Translated> {
+    if *condition == Condition::Present && attribute.asked_as.is_none() {
+        return Some(Translated { filter: None, complete: true, exact: true });
+    }
+    let name = attribute.asked_as.as_deref()?;
+    // The server compares by its own rule: the one that is meant, or one that finds more.
+    let exact = rule == attribute.rule;
+    if *condition != Condition::Present && !exact && rule != MatchingRule::Exact {
+        return None;
+    }
+    let translated = |filter, exact| Some(Translated { filter: Some(filter), complete: true, exact });
+    match condition {
+        Condition::Present => translated(Filter::Present(name.to_owned()), true),
+        Condition::AnyOf(values) => {
+            if let Form::Time(_) = attribute.form {
+                let moments: Option<Vec<_>> = values.iter().map(|value| moment(attribute, name, value)).collect();
+                return translated(any_of(moments?), false);
+            }
+            if !attribute.equality {
+                return None;
+            }
+            let equal = |value| attribute.form.write(value).map(|value| Filter::equal(name, value));
+            translated(any_of(values.iter().map(equal).collect::<Option<_>>()?), exact)
+        }
+        Condition::Compare(comparison, value) => compare(attribute, name, *comparison, value),
+        Condition::Substring { text, at_start, at_end } => {
+            let text = text.as_bytes().to_vec();
+            if attribute.form != Form::Text || !attribute.substring {
+                return None;
+            }
+            if text.is_empty() {
+                return translated(Filter::Present(name.to_owned()), !(*at_start && *at_end));
+            }
+            if *at_start && *at_end {
+                return if attribute.equality { translated(Filter::equal(name, text), exact) } else { None };
+            }
+            let (mut initial, mut any, mut last) = (None, Vec::new(), None);
+            match (at_start, at_end) {
+                (true, _) => initial = Some(text),
+                (_, true) => last = Some(text),
+                _ => any.push(text),
+            }
+            translated(Filter::Substring { attribute: name.to_owned(), initial, any, last }, exact)
+        }
+    }
+}
+
+/// Whole numbers and points in time: texts have orders in which servers and we may differ.
+fn compare(attribute: &Attribute, name: &str, comparison: Comparison, value: &Value) -> Option<Translated> {
+    if !attribute.ordering {
+        return None;
+    }
+    let (value, step) = match (attribute.form, value) {
+        (Form::Integer | Form::Time(_), Value::Integer(number)) => (*number, Value::Integer as fn(i64) -> Value),
+        (Form::Time(_), Value::DateTime(time)) => {
+            (time.as_millis(), (|millis| Value::DateTime(Timestamp::from_millis(millis))) as fn(i64) -> Value)
+        }
+        _ => return None,
+    };
+    // Times are finer on the server than with us: a millisecond lasts until the next one begins.
+    let is_time = matches!(attribute.form, Form::Time(_));
+    let (at_least, bound, exact) = match comparison {
+        Comparison::GreaterOrEqual => (true, value, true),
+        Comparison::Greater => (true, value.checked_add(1)?, true),
+        Comparison::LessOrEqual if is_time => (false, value.checked_add(1)?, false),
+        Comparison::LessOrEqual => (false, value, true),
+        Comparison::Less if is_time => (false, value, false),
+        Comparison::Less => (false, value.checked_sub(1)?, true),
+    };
+    let bound = attribute.form.write(&step(bound))?;
+    let name = name.to_owned();
+    let filter = if at_least { Filter::GreaterOrEqual(name, bound) } else { Filter::LessOrEqual(name, bound) };
+    Some(Translated { filter: Some(filter), complete: true, exact })
+}
+
+/// A millisecond, which is an interval to the server.
+fn moment(attribute: &Attribute, name: &str, value: &Value) -> Option<Filter> {
+    let from = compare(attribute, name, Comparison::GreaterOrEqual, value)?.filter?;
+    let to = compare(attribute, name, Comparison::LessOrEqual, value)?.filter?;
+    Some(from.and(to))
+}
