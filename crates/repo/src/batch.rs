@@ -7,7 +7,8 @@ use crate::repo::{Fingerprint, FocusKey, ShadowKey};
 
 /// Everything one chunk of work has to write. It is stored whole or not at all.
 ///
-/// Order of effect: foci, then shadows, then seen marks, then operation results, then the task's state.
+/// Order of effect: foci, then shadows, then seen marks, then operation results, then the task's state; each in the order
+/// of its list, so that a name or identifier given up by one entry is free for the next.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Foci that somebody else must not have changed since they were read, though this batch does not write them.

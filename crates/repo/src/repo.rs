@@ -9,7 +9,8 @@ use tidelock_model::{Items, Oid, Timestamp};
 
 use crate::{Applied, Batch, ObjectKey, ObjectType, OperationResult, Result, StoredObject};
 
-/// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists.
+/// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists. It never comes to
+/// mean another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FocusKey(pub i64);
 
@@ -111,13 +112,14 @@ pub trait Repo: Send + Sync {
     /// Stores definitions and foci: by OID, or by type and name where there is none. Gives what became of each, in order, with its OID.
     ///
     /// * All of them are stored, or none.
+    /// * An OID goes before a name: what one object has by its OID, no other has by its name. Names may change hands.
     /// * Applying the same again is [`Applied::Unchanged`] for each.
     /// * An applied focus replaces the content of the stored one, whose version grows; its shadows keep their links and
     ///   lose their fingerprints.
     /// * A resource or object template that was created or updated leaves the fingerprints alone: the definition is part of them.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Duplicate`] where two objects of a type would have the same name.
+    /// [`crate::ErrorKind::Duplicate`] where two objects of a type would have the same name, or two objects the same OID.
     async fn apply(&self, objects: Vec<StoredObject>, foci: Vec<(Option<Oid>, Focus)>) -> Result<Vec<(Oid, Applied)>>;
 
     /// One definition, by type and key.
@@ -163,7 +165,7 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn count_shadows(&self, filter: &ShadowFilter) -> Result<u64>;
 
-    /// The living shadows of each of these foci.
+    /// The living shadows of each of these foci. `StoredShadow::owner` is none here: the caller has it.
     ///
     /// # Errors
     /// Storage failures.
@@ -213,10 +215,13 @@ pub trait Repo: Send + Sync {
     /// * A focus whose version is not the one named is [`crate::ErrorKind::Conflict`].
     /// * A name of a focus type, or an identifier among the living shadows of a resource and class, that is taken is
     ///   [`crate::ErrorKind::Duplicate`].
+    /// * A focus without a name is nobody's namesake.
+    /// * A shadow that is to be changed or marked, or a focus that is to own one, and is not there, is a conflict too.
     /// * The link of a shadow is what the batch says; its fingerprint too, even where the batch changes its owner.
     ///
     /// # Errors
-    /// As the clauses say, and storage failures.
+    /// As the clauses say, and storage failures. [`crate::ErrorKind::Corrupt`] where the batch is none: a place in it that
+    /// does not exist, a version that does not grow, a focus that changes its OID or type.
     async fn commit(&self, batch: Batch) -> Result<()>;
 
     // ---- tasks -------------------------------------------------------------------------------------------------------

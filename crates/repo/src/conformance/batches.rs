@@ -76,7 +76,7 @@ pub async fn a_stale_version_is_a_conflict_and_changes_nothing(repo: Arc<dyn Rep
     for change in stale {
         let batch = of_foci(vec![FocusChange::Create(user("bob", &[])), change]);
         assert_eq!(refused(&*repo, batch).await, ErrorKind::Conflict);
-        assert_eq!(repo.foci(FocusType::User, None, 9).await.unwrap(), [new.clone()]);
+        assert_eq!(repo.foci(FocusType::User, None, 9).await.unwrap(), std::slice::from_ref(&new));
     }
 }
 

@@ -175,11 +175,11 @@ impl Repo for Memory {
                 by_value.entry(key).or_default().push(*id);
             }
         }
-        let of_value = |value: &Box<str>| -> Vec<StoredFocus> {
+        let of_value = |value: &str| -> Vec<StoredFocus> {
             let foci = by_value.get(value).into_iter().flatten();
             foci.take(limit).filter_map(|id| state.stored_focus(*id)).collect()
         };
-        Ok(values.iter().map(of_value).collect())
+        Ok(values.iter().map(|value| of_value(value)).collect())
     }
 
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>> {

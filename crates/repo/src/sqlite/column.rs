@@ -3,11 +3,11 @@
 use rusqlite::Row;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 use tidelock_model::object::{FocusType, Kind, MatchingRule, Situation};
-use tidelock_model::{Items, Oid, Timestamp};
+use tidelock_model::{Items, Oid, Timestamp, Value};
 use uuid::Uuid;
 
 use super::failure::{Attempt, corrupt};
-use crate::OperationStatus;
+use crate::{Error, ErrorKind, OperationStatus};
 
 /// An OID as a column: 16 bytes or text.
 pub(super) enum OidColumn {
@@ -61,9 +61,24 @@ pub(super) fn items(row: &Row<'_>, column: usize) -> Attempt<Items> {
     Ok(serde_json::from_str(text(row, column)?).map_err(|_| corrupt("the content of an object"))?)
 }
 
+/// What the JSON reader goes down to, lists and objects alike. What is deeper could be written and never read.
+const DEEPEST: usize = 120;
+
 /// Items as a column.
 pub(super) fn items_text(items: &Items) -> Attempt<String> {
+    if !shallow(items, DEEPEST) {
+        return Err(Error::new(ErrorKind::Corrupt, "the content of an object is nested too deeply to be stored").into());
+    }
     Ok(serde_json::to_string(items).map_err(|err| corrupt("the content of an object").with_source(err))?)
+}
+
+fn shallow(items: &Items, levels: usize) -> bool {
+    // A value may stand in a list, which is a level as well.
+    levels >= 2
+        && items.iter().flat_map(|(_, values)| values).all(|value| match value {
+            Value::Container(inner) => shallow(inner, levels - 2),
+            _ => true,
+        })
 }
 
 /// A code that stands for a value of a small, closed type.

@@ -87,9 +87,7 @@ fn write_foci(db: &Connection, index: &mut Index, changes: &[FocusChange]) -> At
     }
     // In the order of the index, neighbours are written to the same pages.
     keys.sort_unstable();
-    for (item, value, focus) in keys {
-        index::add(db, item, &value, focus)?;
-    }
+    index::add_all(db, &keys)?;
     Ok(created)
 }
 
@@ -207,6 +205,7 @@ struct Written {
     id: i64,
     /// For a new one: its row of `shadow_seen`, which is stored once all its marks are known.
     seen: Option<Seen>,
+    has_result: bool,
 }
 
 /// The rest of a row of `shadow_seen`.
@@ -240,12 +239,16 @@ fn write_shadows(db: &Connection, names: &mut Names, changes: &[ShadowChange], f
         match change.key {
             None => {
                 insert_shadow(db, names, next, change, owner)?;
-                written.push(Written { id: next, seen: Some(Seen { fingerprint: change.fingerprint, ..Seen::default() }) });
+                written.push(Written {
+                    id: next,
+                    seen: Some(Seen { fingerprint: change.fingerprint, ..Seen::default() }),
+                    has_result: false,
+                });
                 next += 1;
             }
             Some(key) => {
                 update_shadow(db, names, key.0, change, owner)?;
-                written.push(Written { id: key.0, seen: None });
+                written.push(Written { id: key.0, seen: None, has_result: false });
             }
         }
     }
@@ -357,12 +360,16 @@ fn write_results(db: &Connection, names: &mut Names, shadows: &mut [Written], re
         "INSERT INTO operation_result (shadow, nr, task_activity, at, status, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
     for result in results {
-        let shadow = match result.shadow {
-            ShadowRef::Stored(key) => key.0,
-            ShadowRef::New(place) => of_batch(shadows, place)?.id,
+        // A new shadow's first result needs no room made.
+        let (shadow, first) = match result.shadow {
+            ShadowRef::Stored(key) => (key.0, false),
+            ShadowRef::New(place) => {
+                let shadow = of_batch(shadows, place)?;
+                (shadow.id, shadow.seen.is_some() && !std::mem::replace(&mut shadow.has_result, true))
+            }
         };
         let activity = names.activity_id(db, &result.task, &result.activity)?;
-        let nr = make_room(db, names, shadow, &result.task)?;
+        let nr = if first { 1 } else { make_room(db, names, shadow, &result.task)? };
         insert.execute((shadow, nr, activity, result.at.as_millis(), result.status.code(), result.message.as_deref()))?;
     }
     Ok(())

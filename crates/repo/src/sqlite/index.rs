@@ -9,6 +9,8 @@ use super::column::{Code, items, matching_rule, text};
 use super::failure::{Attempt, corrupt};
 use crate::IndexedItem;
 
+const INSERT: &str = "INSERT INTO focus_index (item, value, focus) VALUES (?1, ?2, ?3)";
+
 /// The declared items, as far as this connection knows.
 #[derive(Default)]
 pub(super) struct Index {
@@ -105,9 +107,20 @@ fn fill(db: &Connection, id: i64, item: &IndexedItem) -> Attempt<()> {
     Ok(())
 }
 
+/// Adds entries: the number of the item, the value, the number of the focus.
+pub(super) fn add_all(db: &Connection, entries: &[(i64, Box<str>, i64)]) -> Attempt<()> {
+    if !entries.is_empty() {
+        let mut insert = db.prepare_cached(INSERT)?;
+        for (item, value, focus) in entries {
+            insert.execute((item, value, focus))?;
+        }
+    }
+    Ok(())
+}
+
 /// Adds one entry.
 pub(super) fn add(db: &Connection, item: i64, value: &str, focus: i64) -> Attempt<()> {
-    db.prepare_cached("INSERT INTO focus_index (item, value, focus) VALUES (?1, ?2, ?3)")?.execute((item, value, focus))?;
+    db.prepare_cached(INSERT)?.execute((item, value, focus))?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use tidelock_model::object::{FocusType, MatchingRule};
+use tidelock_model::{Value, Values};
 
 use super::{Mode, Sqlite, open, read};
 use crate::conformance::build::{known, object, shadow, store_linked, store_users, user, users_by};
@@ -239,7 +240,7 @@ fn two_openings_of_one_file_share_the_right_to_run() {
 
 #[test]
 fn many_may_open_a_new_repository_at_once() {
-    for _ in 0..10 {
+    for _ in 0..4 {
         let (_folder, path) = folder();
         std::thread::scope(|scope| {
             let openings: Vec<_> = (0..8).map(|_| scope.spawn(|| Sqlite::open(&path, Mode::ReadWrite).map(drop))).collect();
@@ -293,6 +294,26 @@ fn check_plan(sql: &str) {
     }
     assert!(plan[0].starts_with("SCAN a VIRTUAL TABLE"), "{plan:?}");
     assert!(plan[1..].iter().all(|step| !step.starts_with("SCAN")), "{plan:?}");
+}
+
+#[test]
+fn what_could_not_be_read_again_is_not_stored() {
+    let (_folder, path) = folder();
+    let repo = opened(&path, Mode::ReadWrite).unwrap();
+    let nested = |levels: usize| {
+        let mut ann = user("ann", &[]);
+        let mut inner = ann.content.clone();
+        for _ in 0..levels {
+            let container = Value::Container(Box::new(inner));
+            inner = [("c".into(), Values::from_iter([container, Value::from("x")]))].into_iter().collect();
+        }
+        ann.content.set("c", Values::from_iter([Value::Container(Box::new(inner))]));
+        ann
+    };
+    assert_eq!(run(repo.apply(vec![], vec![(None, nested(200))])).unwrap_err().kind(), ErrorKind::Corrupt);
+    run(repo.apply(vec![], vec![(None, nested(55))])).unwrap();
+    let stored = run(repo.focus(FocusType::User, &ObjectKey::Name("ann".into()))).unwrap().unwrap();
+    assert_eq!(stored.focus.content, nested(55).content);
 }
 
 #[test]
