@@ -65,7 +65,7 @@ pub struct ActivityReport {
     pub seconds: f64,
     /// How fast it was; none for a part without objects, which readers of the report see as 0.
     #[serde(serialize_with = "number")]
-    pub objects_per_second: Option<f64>,
+    pub objects_per_second: f64,
 }
 
 /// Objects by outcome.

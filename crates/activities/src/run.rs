@@ -91,7 +91,7 @@ impl Run<'_> {
         activity.seconds += began.elapsed().as_secs_f64();
         let total = activity.progress.total();
         #[allow(clippy::cast_precision_loss, reason = "a rate needs no more than the digits of a float")]
-        let rate = (total > 0 && activity.seconds > 0.0).then(|| total as f64 / activity.seconds);
+        let rate = if total > 0 && activity.seconds > 0.0 { total as f64 / activity.seconds } else { 0.0 };
         activity.objects_per_second = rate;
         match end {
             End::Complete => self.record.realization.completed.push(path.to_owned()),

@@ -48,9 +48,9 @@ fn headline(out: &mut String, report: &RunReport, paint: Paint) {
     if begun && !report.activities.is_empty() {
         let _ = write!(out, ": {} in {}", count(report.progress.total(), "object", "objects"), seconds(took));
         if let [part] = &report.activities[..]
-            && let Some(rate) = part.objects_per_second
+            && part.objects_per_second > 0.0
         {
-            let _ = write!(out, " ({})", per_second(rate));
+            let _ = write!(out, " ({})", per_second(part.objects_per_second));
         }
     }
     out.push('\n');
@@ -163,8 +163,8 @@ fn changed_something(report: &RunReport) -> bool {
 
 fn speed(part: &ActivityReport) -> String {
     let mut text = format!("{} in {}", count(part.progress.total(), "object", "objects"), seconds(part.seconds));
-    if let Some(rate) = part.objects_per_second {
-        let _ = write!(text, " ({})", per_second(rate));
+    if part.objects_per_second > 0.0 {
+        let _ = write!(text, " ({})", per_second(part.objects_per_second));
     }
     text
 }
@@ -254,7 +254,7 @@ mod tests {
             transitions,
             actions: ActionCounts(actions),
             seconds: 0.416,
-            objects_per_second: Some(721.2),
+            objects_per_second: 721.2,
             ..ActivityReport::default()
         }
     }
