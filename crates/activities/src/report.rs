@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tidelock_model::{Diagnostic, Diagnostics};
 
 use crate::error::Category;
@@ -63,8 +63,7 @@ pub struct ActivityReport {
     pub token: Option<serde_json::Value>,
     /// How long it took.
     pub seconds: f64,
-    /// How fast it was; none for a part without objects, which readers of the report see as 0.
-    #[serde(serialize_with = "number")]
+    /// How fast it was; 0 for a part without objects.
     pub objects_per_second: f64,
 }
 
@@ -221,9 +220,4 @@ impl std::ops::AddAssign for Counts {
         self.failure += other.failure;
         self.skip += other.skip;
     }
-}
-
-/// Writes a number where there is one or not: whoever reads the report is promised a number.
-fn number<S: Serializer>(number: &Option<f64>, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(number.unwrap_or_default())
 }
