@@ -59,9 +59,15 @@ impl BaseContext {
         })
     }
 
-    /// Whether classification may take an object for one of the type.
+    /// Whether a search that is limited to it may find an object: one that cannot be judged is outside.
     #[must_use]
     pub fn admits(&self, object: &ResourceObject) -> bool {
+        self.contains(object).unwrap_or(false)
+    }
+
+    /// Whether classification may take an object for one of the type.
+    #[must_use]
+    pub fn allows_type(&self, object: &ResourceObject) -> bool {
         match self.classification {
             ClassificationUse::Ignored => true,
             ClassificationUse::IfApplicable => self.contains(object).unwrap_or(true),

@@ -42,6 +42,6 @@ impl TypePolicy {
         self.visible
             && *object.class == *self.class.name
             && self.delineation.matches(&object.attributes)
-            && self.base_context.as_ref().is_none_or(|base| base.admits(object))
+            && self.base_context.as_ref().is_none_or(|base| base.allows_type(object))
     }
 }

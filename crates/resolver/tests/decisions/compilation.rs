@@ -460,3 +460,18 @@ fn shadows_keep_identifiers_and_what_is_asked_for_and_needed() {
     let all = "caching: { cachingStrategy: passive, scope: { attributes: all } }\n";
     assert_eq!(stored(&format!("{all}{base}")), "uid login ou mail given family number status groups");
 }
+
+#[test]
+fn a_type_may_compare_an_attribute_its_own_way() {
+    let policy = policy(
+        "
+schemaHandling:
+  objectType:
+    - delineation: { objectClass: ri:account, filter: { text: 'login = \"ANN\"' } }
+      attribute: { ref: ri:login, matchingRule: mr:stringIgnoreCase }
+",
+    );
+    let ann = crate::support::object("account uid=1 login=ann").attributes;
+    assert!(policy.types[0].search_filter.matches(&ann), "a search goes by the rule of the attribute");
+    assert!(!policy.types[0].delineation.matches(&ann), "classification goes by that of the filter alone");
+}

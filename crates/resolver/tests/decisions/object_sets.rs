@@ -458,6 +458,35 @@ fn a_cleanup_goes_through_the_shadows_that_are_named() {
 }
 
 #[test]
+fn a_search_stays_inside_of_the_base_context() {
+    let resolved = |filter: &str| {
+        let policy = policy(&format!(
+            "schemaHandling:
+  objectType:
+    - intent: people
+      delineation:
+        objectClass: ri:entry
+        baseContext: {{ objectClass: ri:entry, filter: {{ text: '{filter}' }} }}
+        baseContextClassificationUse: ignored
+        searchHierarchyScope: one
+"
+        ));
+        let (set, _) = object_set("resourceRef: { oid: r }\nkind: account\nintent: people");
+        resolve(ActivityKind::Import, &set, &policy, Profile::Documented)
+    };
+    let base = resolved("attributes/dn = \"ou=people,dc=x\"").unwrap().base_context.unwrap();
+    let admits = |dn: &str| base.admits(&crate::support::object(&format!("entry entryUUID=1 dn={dn}")));
+    assert!(admits("uid=ann,OU=people,dc=x"));
+    assert!(!admits("uid=ann,ou=a,ou=people,dc=x"));
+    assert!(!admits("ou=people,dc=x"));
+    assert!(!admits("nonsense"));
+    expect![[r#"
+        -:8:11: error[not-supported]: a base context that is not given by its distinguished name is not supported yet, and without it the result would be wrong
+            give 'objectClass' and a 'filter' that compares the distinguished name with one value
+    "#]].assert_eq(&shown(&resolved("attributes/entryUUID = \"1\"").unwrap_err()));
+}
+
+#[test]
 fn accounts_need_no_type_where_the_resource_knows_its_accounts() {
     let mut policy = policy("description: no types");
     let mut schema = (*policy.schema).clone();
