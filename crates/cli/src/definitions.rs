@@ -167,8 +167,32 @@ async fn stored<T: Wanted>(session: &Session, repo: &dyn Repo, argument: &str) -
     }
 }
 
-/// Reads the text of a stored object. Its places refer to that text, under the name `repository:TYPE/NAME`.
+/// Reads a stored object. Its places are those of the file it came from, as long as that file still says the same; else
+/// they refer to the stored text, under the name `repository:TYPE/NAME`.
 pub(crate) fn parse_stored(stored: &StoredObject, sources: &Sources) -> Result<(Definition, Diagnostics), Error> {
+    let (definition, diagnostics) = parse_text(stored, sources)?;
+    match stored.origin.as_deref().and_then(|origin| at_origin(Path::new(origin), &definition, sources)) {
+        Some(original) => Ok((original, diagnostics)),
+        None => Ok((definition, diagnostics)),
+    }
+}
+
+/// The same definition in the file it came from: with the places that its author knows.
+fn at_origin(path: &Path, definition: &Definition, sources: &Sources) -> Option<Definition> {
+    if !path.is_file() {
+        return None;
+    }
+    let mut content = Vec::new();
+    File::open(path).and_then(|file| file.take(LONGEST).read_to_end(&mut content)).ok()?;
+    let name = path.to_string_lossy();
+    let (definitions, _) = definition::read_file(&content, Some(&name), Format::of(Some(&name), &content));
+    // Equality leaves places out.
+    let original = definitions.into_iter().find(|candidate| candidate == definition)?;
+    sources.add(&name, &content);
+    Some(original)
+}
+
+fn parse_text(stored: &StoredObject, sources: &Sources) -> Result<(Definition, Diagnostics), Error> {
     let name = format!("repository:{}/{}", stored.object_type.as_str(), stored.name);
     sources.add(&name, stored.text.as_bytes());
     let (definitions, diagnostics) = definition::read_file(stored.text.as_bytes(), Some(&name), Format::Xml);
