@@ -68,7 +68,7 @@ async fn remaining_shadows(run: &mut Run<'_>, part: &Arc<Part>) -> Result<End, R
     let began = Instant::now();
     let until = Timestamp::from_millis(run.record.realization.resource_objects_started.unwrap_or(run.record.realization.started));
     let level = if part.mode == Mode::Full || part.mode == Mode::Preview { SyncLevel::Full } else { SyncLevel::Basic };
-    let which = Remaining { filter: part.known_shadows(), level, until };
+    let which = Remaining { filter: part.known_shadows(), level, until, results: None };
     run.begin(part.path, None);
     let mut after: Option<ShadowKey> = None;
     let end = loop {

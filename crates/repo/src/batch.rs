@@ -124,6 +124,9 @@ pub enum OperationStatus {
 }
 
 impl OperationStatus {
+    /// Every status.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Warning, Self::PartialError, Self::FatalError];
+
     /// The name in definitions and reports: `fatal_error`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

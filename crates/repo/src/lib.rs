@@ -8,6 +8,7 @@ mod batch;
 mod error;
 mod object;
 mod repo;
+mod results;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod run_lock;
 
@@ -28,5 +29,6 @@ pub use repo::{
     Fingerprint, FocusKey, IndexedItem, KnownShadow, Remaining, Repo, RunGuard, ShadowFilter, ShadowKey, StoredFocus,
     StoredShadow, SyncLevel,
 };
+pub use results::ResultFilter;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Mode, Sqlite};

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tidelock_model::object::{Focus, FocusType, Intent, Kind, MatchingRule, Shadow};
 use tidelock_model::{Items, Oid, Timestamp};
 
-use crate::{Applied, Batch, ObjectKey, ObjectType, OperationResult, Result, StoredObject};
+use crate::{Applied, Batch, ObjectKey, ObjectType, OperationResult, Result, ResultFilter, StoredObject};
 
 /// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists. It never comes to
 /// mean another one.
@@ -96,6 +96,8 @@ pub struct Remaining {
     pub level: SyncLevel,
     /// Those whose timestamp is this or earlier, or missing.
     pub until: Timestamp,
+    /// Those that have such a result, if this is given.
+    pub results: Option<ResultFilter>,
 }
 
 /// Holds the right to run; dropping it gives it back. It goes with the process, however that ends.
@@ -203,6 +205,12 @@ pub trait Repo: Send + Sync {
     /// [`crate::ErrorKind::Corrupt`] where the item was never declared with [`Repo::ensure_indexed`].
     async fn find(&self, item: &IndexedItem, values: Vec<Box<str>>, limit: usize) -> Result<Vec<Vec<StoredFocus>>>;
 
+    /// Whether each of these shadows has a result that is meant; in the order asked, no for a shadow that is gone.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn have_results(&self, shadows: &[ShadowKey], which: &ResultFilter) -> Result<Vec<bool>>;
+
     /// Living shadows that a run has not met, after a handle, at most `limit`, with their owners.
     ///
     /// # Errors
@@ -218,6 +226,8 @@ pub trait Repo: Send + Sync {
     /// * A focus without a name is nobody's namesake.
     /// * A shadow that is to be changed or marked, or a focus that is to own one, and is not there, is a conflict too.
     /// * The link of a shadow is what the batch says; its fingerprint too, even where the batch changes its owner.
+    /// * A result that is a failure makes its shadow lose its fingerprint, whatever else the batch says: the next run looks at
+    ///   the object again.
     ///
     /// # Errors
     /// As the clauses say, and storage failures. [`crate::ErrorKind::Corrupt`] where the batch is none: a place in it that
@@ -257,6 +267,14 @@ impl RunGuard {
     /// A guard that drops this when it is dropped.
     pub fn new(held: impl Any + Send + Sync) -> Self {
         Self(Box::new(held))
+    }
+}
+
+impl Remaining {
+    /// All living shadows of a filter.
+    #[must_use]
+    pub fn all(filter: ShadowFilter) -> Self {
+        Self { filter, level: SyncLevel::Basic, until: Timestamp::from_millis(i64::MAX), results: None }
     }
 }
 

@@ -6,10 +6,11 @@ use std::path::Path;
 use proptest::prelude::*;
 use tidelock_model::object::{Focus, FocusType, MatchingRule, Shadow};
 use tidelock_model::{Oid, Timestamp};
-use tidelock_repo::conformance::build::{create, fingerprint, hr, items, object, result, seen, shadow, user, users_by};
+use tidelock_repo::conformance::build::{create, failure, fingerprint, hr, items, object, result, seen, shadow, user, users_by};
 use tidelock_repo::{
-    Batch, ErrorKind, FocusChange, FocusKey, FocusRef, IndexedItem, Memory, Mode, ObjectKey, ObjectType, Remaining, Repo,
-    ShadowChange, ShadowFilter, ShadowKey, ShadowRef, Sqlite, StoredFocus, StoredShadow, SyncLevel,
+    Batch, ErrorKind, FocusChange, FocusKey, FocusRef, IndexedItem, Memory, Mode, ObjectKey, ObjectType, OperationStatus,
+    Remaining, Repo, ResultFilter, ShadowChange, ShadowFilter, ShadowKey, ShadowRef, Sqlite, StoredFocus, StoredShadow,
+    SyncLevel,
 };
 
 /// A step; numbers choose among what there is, or what there might be.
@@ -182,7 +183,11 @@ fn batch(step: &Step, there: &Content, nth: usize) -> Batch {
     batch.results = results
         .iter()
         .enumerate()
-        .filter_map(|(at, (which, task))| Some(result(shadow_ref(*which)?, &format!("t{task}"), (nth * 10 + at) as i64)))
+        .filter_map(|(at, (which, task))| {
+            // A third of them fail.
+            let made = if which.is_multiple_of(3) { failure } else { result };
+            Some(made(shadow_ref(*which)?, &format!("t{task}"), (nth * 10 + at) as i64))
+        })
         .collect();
     batch.task_state = Some((Oid::new("t"), nth.to_string()));
     batch
@@ -267,9 +272,19 @@ async fn observe(repo: &dyn Repo) -> Vec<String> {
     }
     for level in [SyncLevel::Basic, SyncLevel::Full] {
         let filter = ShadowFilter { class: Some("account".into()), ..ShadowFilter::default() };
-        let which = Remaining { filter, level, until: Timestamp::from_millis(1) };
+        let which = Remaining { filter, level, until: Timestamp::from_millis(1), results: None };
         seen.extend(repo.remaining(&which, None, 5).await.unwrap().iter().map(shadow_text));
     }
+    let failed = ResultFilter {
+        tasks: vec![Oid::new("t0"), Oid::new("t2")],
+        statuses: vec![OperationStatus::FatalError],
+        from: Some(Timestamp::from_millis(12)),
+        to: None,
+    };
+    let keys: Vec<_> = there.shadows.iter().map(|shadow| shadow.key).collect();
+    seen.push(format!("{:?}", repo.have_results(&keys, &failed).await.unwrap()));
+    let which = Remaining { results: Some(failed), ..Remaining::all(ShadowFilter::default()) };
+    seen.extend(repo.remaining(&which, None, 5).await.unwrap().iter().map(shadow_text));
     for name in ["n0", "n1", "i1", "i2"] {
         let key = ObjectKey::Name(name.to_owned());
         seen.push(format!("{:?}", repo.focus(FocusType::User, &key).await.unwrap().as_ref().map(focus_text)));

@@ -6,7 +6,7 @@ use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
 use tidelock_model::{Oid, Timestamp};
 
 use super::build::{
-    NO_FOCUS, NO_SHADOW, change, changed, create, fingerprint, items, known, of_foci, of_shadows, result, seen, shadow,
+    NO_FOCUS, NO_SHADOW, change, changed, create, failure, fingerprint, items, known, of_foci, of_shadows, result, seen, shadow,
     store_linked, store_users, the_shadow, the_user, user,
 };
 use crate::{
@@ -315,6 +315,17 @@ pub async fn results_are_kept_newest_first_five_of_a_shadow_three_of_a_task(repo
     repo.commit(Batch { results: many, ..Batch::default() }).await.unwrap();
     assert_eq!(kept("t4", 30).await, "t4@30 t4@29 t4@28 t1@7 t3@6");
     assert!(repo.results(NO_SHADOW).await.unwrap().is_empty());
+}
+
+pub async fn a_failure_makes_its_shadow_be_looked_at(repo: Arc<dyn Repo>) {
+    let results = vec![failure(ShadowRef::New(0), "t", 1), result(ShadowRef::New(1), "t", 1)];
+    let shadows = ["a", "b", "c"].map(|name| create(shadow(name), None)).to_vec();
+    repo.commit(Batch { results, ..of_shadows(shadows) }).await.unwrap();
+    assert_eq!(known(&*repo, "a").await.unwrap().fingerprint, None);
+    assert_eq!(known(&*repo, "b").await.unwrap().fingerprint, Some(fingerprint(1)));
+    let c = ShadowRef::Stored(known(&*repo, "c").await.unwrap().key);
+    repo.commit(Batch { results: vec![failure(c, "t", 2)], ..Batch::default() }).await.unwrap();
+    assert_eq!(known(&*repo, "c").await.unwrap().fingerprint, None);
 }
 
 pub async fn a_reference_to_nothing_in_the_batch_is_refused(repo: Arc<dyn Repo>) {

@@ -105,6 +105,12 @@ pub fn result(shadow: ShadowRef, task: &str, at: i64) -> OperationResult {
     }
 }
 
+/// A failure of a task at a time.
+#[must_use]
+pub fn failure(shadow: ShadowRef, task: &str, at: i64) -> OperationResult {
+    OperationResult { status: OperationStatus::FatalError, message: Some("no".into()), ..result(shadow, task, at) }
+}
+
 /// Users by an item of theirs.
 #[must_use]
 pub fn users_by(path: &[&str], rule: MatchingRule) -> IndexedItem {

@@ -78,7 +78,8 @@ macro_rules! conformance_tests {
                 loading_answers_in_the_order_asked_with_owners projections_are_the_living_shadows_of_each_focus
                 shadows_are_listed_by_filter_and_page_by_page shadows_are_counted_by_filter
                 of_shadows_of_one_name_the_youngest_living_one_is_meant what_remains_is_what_was_not_met
-                what_remains_comes_page_by_page_with_owners;
+                what_remains_comes_page_by_page_with_owners results_are_found_by_task_status_and_time
+                a_superseded_result_is_not_found what_remains_can_be_narrowed_by_results;
             batches: a_batch_is_stored_whole_or_not_at_all a_stale_version_is_a_conflict_and_changes_nothing
                 an_expectation_that_fails_is_a_conflict a_focus_is_stored_with_the_version_it_names
                 a_version_that_does_not_grow_is_refused a_taken_name_of_a_focus_is_a_duplicate
@@ -86,7 +87,7 @@ macro_rules! conformance_tests {
                 a_taken_identifier_is_a_duplicate the_dead_do_not_hold_their_identifier
                 a_changed_focus_makes_its_shadows_be_looked_at a_deleted_focus_leaves_its_shadows
                 a_handle_of_a_deleted_focus_never_means_another an_owner_that_has_gone_is_a_conflict
-                link_and_fingerprint_are_what_the_batch_says a_shadow_that_never_was_is_a_conflict
+                link_and_fingerprint_are_what_the_batch_says a_failure_makes_its_shadow_be_looked_at a_shadow_that_never_was_is_a_conflict
                 seen_marks_set_what_they_say the_last_of_several_marks_counts
                 results_are_kept_newest_first_five_of_a_shadow_three_of_a_task
                 a_reference_to_nothing_in_the_batch_is_refused changes_take_effect_in_order

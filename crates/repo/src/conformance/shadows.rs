@@ -6,11 +6,12 @@ use tidelock_model::object::{Intent, Kind, Shadow, Situation, TypeId};
 use tidelock_model::{Oid, Timestamp};
 
 use super::build::{
-    NO_FOCUS, NO_SHADOW, create, fingerprint, hr, identifiers, items, known, names, of_shadows, seen, shadow, store_linked,
-    store_users, the_shadow, the_user, user,
+    NO_FOCUS, NO_SHADOW, create, failure, fingerprint, hr, identifiers, items, known, names, of_shadows, result, seen, shadow,
+    store_linked, store_users, the_shadow, the_user, user,
 };
 use crate::{
-    Batch, FocusRef, KnownShadow, ObjectKey, Remaining, Repo, ShadowFilter, ShadowKey, ShadowRef, StoredShadow, SyncLevel,
+    Batch, FocusRef, KnownShadow, ObjectKey, OperationResult, OperationStatus, Remaining, Repo, ResultFilter, ShadowFilter,
+    ShadowKey, ShadowRef, StoredShadow, SyncLevel,
 };
 
 fn account(intent: &str) -> Option<TypeId> {
@@ -199,7 +200,7 @@ pub async fn of_shadows_of_one_name_the_youngest_living_one_is_meant(repo: Arc<d
 }
 
 async fn remaining(repo: &dyn Repo, level: SyncLevel, until: i64, filter: &ShadowFilter) -> Vec<StoredShadow> {
-    let which = Remaining { filter: filter.clone(), level, until: Timestamp::from_millis(until) };
+    let which = Remaining { filter: filter.clone(), level, until: Timestamp::from_millis(until), results: None };
     repo.remaining(&which, None, 100).await.unwrap()
 }
 
@@ -235,7 +236,8 @@ pub async fn what_remains_is_what_was_not_met(repo: Arc<dyn Repo>) {
 pub async fn what_remains_comes_page_by_page_with_owners(repo: Arc<dyn Repo>) {
     store_linked(&*repo, user("ann", &[]), shadow("a")).await;
     store(&*repo, ["c", "b", "e", "d"].map(shadow)).await;
-    let which = Remaining { filter: ShadowFilter::default(), level: SyncLevel::Full, until: Timestamp::from_millis(1) };
+    let which =
+        Remaining { filter: ShadowFilter::default(), level: SyncLevel::Full, until: Timestamp::from_millis(1), results: None };
     let (mut all, mut after): (Vec<StoredShadow>, Option<ShadowKey>) = (Vec::new(), None);
     loop {
         let page = repo.remaining(&which, after, 2).await.unwrap();
@@ -250,4 +252,84 @@ pub async fn what_remains_comes_page_by_page_with_owners(repo: Arc<dyn Repo>) {
     let owner = all[0].owner.clone().unwrap();
     assert_eq!(names(&[owner]), ["ann"]);
     assert_eq!(all[1].owner, None);
+}
+
+/// The identifiers of those of the first shadows that have a result that is meant.
+async fn selected(repo: &dyn Repo, which: &ResultFilter) -> Vec<Box<str>> {
+    let there = repo.shadows(&ShadowFilter { dead: true, ..ShadowFilter::default() }, None, 100).await.unwrap();
+    let mut keys: Vec<ShadowKey> = there.iter().map(|stored| stored.key).collect();
+    keys.push(NO_SHADOW);
+    let meant = repo.have_results(&keys, which).await.unwrap();
+    assert_eq!((meant.len(), meant.last()), (keys.len(), Some(&false)));
+    there.iter().zip(meant).filter(|(_, meant)| *meant).map(|(stored, _)| stored.shadow.identifier.clone()).collect()
+}
+
+fn failures_of(tasks: &[&str]) -> ResultFilter {
+    let tasks = tasks.iter().map(|task| Oid::new(task)).collect();
+    ResultFilter { tasks, statuses: vec![OperationStatus::FatalError], from: None, to: None }
+}
+
+async fn keep(repo: &dyn Repo, results: Vec<OperationResult>) {
+    repo.commit(Batch { results, ..Batch::default() }).await.unwrap();
+}
+
+pub async fn results_are_found_by_task_status_and_time(repo: Arc<dyn Repo>) {
+    const UUID: &str = "0188f3a2-7b1c-7def-8123-456789000000";
+    store(&*repo, ["a", "b", "c", "d"].map(shadow)).await;
+    assert!(repo.have_results(&[], &failures_of(&["t"])).await.unwrap().is_empty());
+    let mut keys = Vec::new();
+    for name in ["a", "b", "c"] {
+        keys.push(ShadowRef::Stored(the_shadow(&*repo, name).await.key));
+    }
+    keep(&*repo, vec![failure(keys[0], "t", 10), failure(keys[1], UUID, 20), result(keys[2], "t", 30)]).await;
+    let all = failures_of(&["t", UUID]);
+    let cases: [(ResultFilter, &[&str]); 10] = [
+        (all.clone(), &["a", "b"]),
+        (failures_of(&["t"]), &["a"]),
+        (failures_of(&[UUID]), &["b"]),
+        (failures_of(&["absent"]), &[]),
+        (failures_of(&[]), &[]),
+        (ResultFilter { statuses: OperationStatus::ALL.to_vec(), ..all.clone() }, &["a", "b", "c"]),
+        (ResultFilter { statuses: vec![], ..all.clone() }, &[]),
+        (ResultFilter { from: Some(Timestamp::from_millis(20)), ..all.clone() }, &["b"]),
+        (ResultFilter { to: Some(Timestamp::from_millis(10)), ..all.clone() }, &["a"]),
+        (ResultFilter { from: Some(Timestamp::from_millis(11)), to: Some(Timestamp::from_millis(19)), ..all }, &[]),
+    ];
+    for (which, expected) in cases {
+        assert_eq!(selected(&*repo, &which).await.iter().map(|i| &**i).collect::<Vec<_>>(), expected, "{which:?}");
+    }
+}
+
+pub async fn a_superseded_result_is_not_found(repo: Arc<dyn Repo>) {
+    store(&*repo, ["same task", "other task", "other failure", "other activity", "reversed"].map(shadow)).await;
+    let mut keys = Vec::new();
+    for name in ["same task", "other task", "other failure", "other activity", "reversed"] {
+        keys.push(ShadowRef::Stored(the_shadow(&*repo, name).await.key));
+    }
+    keep(&*repo, keys[..4].iter().map(|key| failure(*key, "t", 10)).chain([result(keys[4], "t", 10)]).collect()).await;
+    let elsewhere = OperationResult { activity: "elsewhere".into(), ..failure(keys[3], "t", 11) };
+    let later =
+        vec![result(keys[0], "t", 11), result(keys[1], "u", 11), failure(keys[2], "u", 11), elsewhere, failure(keys[4], "t", 11)];
+    keep(&*repo, later).await;
+    assert_eq!(
+        *selected(&*repo, &failures_of(&["t"])).await,
+        ["other failure".into(), "other activity".into(), "reversed".into()]
+    );
+    let old = ResultFilter { to: Some(Timestamp::from_millis(10)), ..failures_of(&["t"]) };
+    assert_eq!(*selected(&*repo, &old).await, ["other failure".into(), "other activity".into()]);
+    let successes = ResultFilter { statuses: vec![OperationStatus::Success], ..failures_of(&["t", "u"]) };
+    assert_eq!(*selected(&*repo, &successes).await, ["same task".into(), "other task".into()]);
+}
+
+pub async fn what_remains_can_be_narrowed_by_results(repo: Arc<dyn Repo>) {
+    store(&*repo, [shadow("a"), shadow("b"), dead("c", "c"), shadow("d")]).await;
+    for name in ["b", "c", "d"] {
+        keep(&*repo, vec![failure(ShadowRef::Stored(the_shadow(&*repo, name).await.key), "t", 10)]).await;
+    }
+    let all = Remaining::all(ShadowFilter::default());
+    assert_eq!(identifiers(&repo.remaining(&all, None, 100).await.unwrap()), ["a", "b", "d"]);
+    let failed = Remaining { results: Some(failures_of(&["t"])), ..all };
+    let page = repo.remaining(&failed, None, 1).await.unwrap();
+    assert_eq!(identifiers(&page), ["b"]);
+    assert_eq!(identifiers(&repo.remaining(&failed, Some(page[0].key), 100).await.unwrap()), ["d"]);
 }

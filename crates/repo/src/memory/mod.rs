@@ -16,7 +16,7 @@ use self::state::{Row, State};
 use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, Remaining,
-    Repo, Result, RunGuard, ShadowFilter, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow, SyncLevel,
+    Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow, SyncLevel,
 };
 
 /// A repository in memory.
@@ -182,6 +182,11 @@ impl Repo for Memory {
         Ok(values.iter().map(|value| of_value(value)).collect())
     }
 
+    async fn have_results(&self, shadows: &[ShadowKey], which: &ResultFilter) -> Result<Vec<bool>> {
+        let state = self.state();
+        Ok(shadows.iter().map(|key| state.shadows.get(&key.0).is_some_and(|row| which.matches(&row.results))).collect())
+    }
+
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>> {
         let state = self.state();
         let meant = |row: &Row| {
@@ -189,7 +194,10 @@ impl Repo for Memory {
                 SyncLevel::Basic => row.shadow.synchronized,
                 SyncLevel::Full => row.shadow.fully_synchronized,
             };
-            !row.shadow.dead && which.filter.matches(&row.shadow) && stamp.is_none_or(|stamp| stamp <= which.until)
+            !row.shadow.dead
+                && which.filter.matches(&row.shadow)
+                && stamp.is_none_or(|stamp| stamp <= which.until)
+                && which.results.as_ref().is_none_or(|results| results.matches(&row.results))
         };
         let shadows = state.shadows.iter().filter(|(id, row)| after.is_none_or(|key| **id > key.0) && meant(row));
         Ok(shadows.take(limit).map(|(id, row)| state.with_owner(*id, row)).collect())

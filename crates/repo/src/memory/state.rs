@@ -143,6 +143,9 @@ impl State {
         for result in batch.results {
             let row = state.row(id_of(result.shadow)?)?;
             row.results.insert(0, result.clone());
+            if result.status.is_failure() {
+                row.fingerprint = None;
+            }
             let mut of_task = 0;
             row.results.retain(|kept| {
                 of_task += usize::from(kept.task == result.task);

@@ -371,6 +371,9 @@ fn write_results(db: &Connection, names: &mut Names, shadows: &mut [Written], re
         let activity = names.activity_id(db, &result.task, &result.activity)?;
         let nr = if first { 1 } else { make_room(db, names, shadow, &result.task)? };
         insert.execute((shadow, nr, activity, result.at.as_millis(), result.status.code(), result.message.as_deref()))?;
+        if result.status.is_failure() {
+            db.prepare_cached("UPDATE shadow_seen SET fingerprint = NULL WHERE id = ?1")?.execute([shadow])?;
+        }
     }
     Ok(())
 }

@@ -32,7 +32,7 @@ use self::names::Names;
 use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, Remaining,
-    Repo, Result, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
+    Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
 };
 
 /// How long another process is waited for.
@@ -251,6 +251,11 @@ impl Repo for Sqlite {
     async fn find(&self, item: &IndexedItem, values: Vec<Box<str>>, limit: usize) -> Result<Vec<Vec<StoredFocus>>> {
         let item = item.clone();
         self.read_near("find foci", move |db| read::find(db, &item, values, limit)).await
+    }
+
+    async fn have_results(&self, shadows: &[ShadowKey], which: &ResultFilter) -> Result<Vec<bool>> {
+        let (shadows, which) = (shadows.to_vec(), which.clone());
+        self.read_near("look through results", move |db| read::have_results(db, &shadows, &which)).await
     }
 
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>> {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
-use tidelock_model::Oid;
 use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
+use tidelock_model::{Oid, Timestamp};
 
 use super::Db;
 use super::column::{Code, OidColumn, StoredOid, items, text, timestamp};
@@ -14,7 +14,7 @@ use super::failure::{Attempt, corrupt};
 use super::names::Names;
 use crate::{
     Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, OperationStatus, Remaining,
-    ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow, SyncLevel,
+    ResultFilter, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow, SyncLevel,
 };
 
 // ---- the data path -------------------------------------------------------------------------------------------------------
@@ -121,6 +121,9 @@ pub(super) fn remaining(db: &mut Db, which: &Remaining, after: Option<ShadowKey>
     conditions.add("n.id > ?", after.map_or(i64::MIN, |key| key.0));
     conditions.add(&format!("(n.{stamp} IS NULL OR n.{stamp} <= ?)"), which.until.as_millis());
     conditions.of_filter(&ShadowFilter { dead: false, ..which.filter.clone() });
+    if let Some(results) = &which.results {
+        conditions.of_results(results, "n.id");
+    }
     // Mostly nearly all have been met, so the narrow table leads.
     let sql = format!(
         "SELECT {SHADOW_COLUMNS}, {OWNER_COLUMNS} FROM shadow_seen n
@@ -135,6 +138,21 @@ pub(super) fn remaining(db: &mut Db, which: &Remaining, after: Option<ShadowKey>
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(shadow_with_owner(connection, names, row)?);
+    }
+    Ok(found)
+}
+
+/// Whether each of these shadows has a result that is meant.
+pub(super) fn have_results(db: &mut Db, shadows: &[ShadowKey], which: &ResultFilter) -> Attempt<Vec<bool>> {
+    let mut conditions = Conditions::default();
+    conditions.of_results(which, "a.value");
+    conditions.values.insert(0, Box::new(array(shadows.iter().map(|key| key.0))));
+    let sql = format!("SELECT a.rowid FROM rarray(?) a WHERE {}", conditions.sql());
+    let mut found = vec![false; shadows.len()];
+    let mut statement = db.connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(params_from_iter(&conditions.values))?;
+    while let Some(row) = rows.next()? {
+        *place(&mut found, row, 0)? = true;
     }
     Ok(found)
 }
@@ -355,6 +373,15 @@ impl From<i64> for ArrayValue {
     }
 }
 
+impl From<OidColumn> for ArrayValue {
+    fn from(oid: OidColumn) -> Self {
+        Self(match oid {
+            OidColumn::Uuid(uuid) => Value::Blob(uuid.as_bytes().to_vec()),
+            OidColumn::Text(text) => Value::Text(text),
+        })
+    }
+}
+
 impl From<Box<str>> for ArrayValue {
     fn from(text: Box<str>) -> Self {
         Self(text_value(text))
@@ -419,6 +446,26 @@ impl Conditions {
         if !filter.dead {
             self.texts.push("s.dead = 0".to_owned());
         }
+    }
+
+    /// That the shadow of this number has a result that is meant.
+    fn of_results(&mut self, which: &ResultFilter, shadow: &str) {
+        let codes = |meant: &dyn Fn(OperationStatus) -> bool| {
+            let statuses = OperationStatus::ALL.into_iter().filter(|status| meant(*status));
+            statuses.map(|status| status.code().to_string()).collect::<Vec<_>>().join(", ")
+        };
+        self.texts.push(format!(
+            "EXISTS (SELECT 1 FROM operation_result r WHERE r.shadow = {shadow}
+               AND r.task_activity IN (SELECT id FROM task_activity WHERE task IN rarray(?)) AND r.at >= ? AND r.at <= ?
+               AND r.status IN ({meant})
+               AND NOT EXISTS (SELECT 1 FROM operation_result later WHERE later.shadow = r.shadow AND later.nr > r.nr
+                 AND (later.task_activity = r.task_activity OR (r.status IN ({failures}) AND later.status NOT IN ({failures})))))",
+            meant = codes(&|status| which.statuses.contains(&status)),
+            failures = codes(&|status| status.is_failure()),
+        ));
+        self.values.push(Box::new(array(which.tasks.iter().map(OidColumn::from))));
+        self.values.push(Box::new(which.from.map_or(i64::MIN, Timestamp::as_millis)));
+        self.values.push(Box::new(which.to.map_or(i64::MAX, Timestamp::as_millis)));
     }
 
     fn sql(&self) -> String {
