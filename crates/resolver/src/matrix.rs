@@ -74,9 +74,13 @@ pub(crate) enum QueryUse {
     Ignored,
 }
 
-/// What becomes of an option that we do not carry out yet.
+/// What becomes of an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OptionUse {
+    /// It is used.
+    Used,
+    /// Of search options, `noFetch` is used; others are ignored, with a warning.
+    NoFetchOnly,
     /// It has an effect in midPoint: a warning says that it has none here.
     Missing,
     /// This part of an activity ignores it, though another part does not.
@@ -128,6 +132,8 @@ const APPEND: QueryUse = QueryUse::Used(QueryApplication::Append);
 const OWN: QueryUse = QueryUse::Own;
 const NO_USE: QueryUse = QueryUse::Missing;
 const DROPPED: QueryUse = QueryUse::Ignored;
+const USED: OptionUse = OptionUse::Used;
+const NO_FETCH: OptionUse = OptionUse::NoFetchOnly;
 const MISSING: OptionUse = OptionUse::Missing;
 const PASSED: OptionUse = OptionUse::Passed;
 const IGNORED: OptionUse = OptionUse::Ignored;
@@ -135,24 +141,24 @@ const IGNORED: OptionUse = OptionUse::Ignored;
 #[rustfmt::skip]
 static MATRIX: [Rules; 18] = [
     //                                             K I O    K I –    K – O    K – –    – I O      – I –    – – O    – – –
-    line(Documented, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, MISSING, MISSING),
-    line(Midpoint48, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, MISSING, MISSING),
-    line(Documented, ShadowReclassification,      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, MISSING, MISSING),
-    line(Midpoint48, ShadowReclassification,      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, MISSING, MISSING),
-    line(Documented, OperationCompletion,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], false, Pending,         Nothing,          OWN,     PASSED,  PASSED ),
-    line(Midpoint48, OperationCompletion,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], false, Pending,         Nothing,          OWN,     PASSED,  PASSED ),
-    line(Documented, ResourceObjects,             [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       APPEND,  MISSING, MISSING),
-    line(Midpoint48, ResourceObjects,             [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       APPEND,  MISSING, MISSING),
-    line(Documented, RemainingShadows,            [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   NoClass], true,  ResolvedShadows, All,              OWN,     PASSED,  PASSED ),
-    line(Midpoint48, RemainingShadows,            [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   NoClass], true,  ResolvedShadows, All,              OWN,     PASSED,  PASSED ),
-    line(Documented, LiveSynchronization,         [Exact,   Exact,   Default, Default, ClassOnly, NoKind,  Class,   Whole  ], true,  Changes,         Check::ClassOnly, DROPPED, IGNORED, IGNORED),
-    line(Midpoint48, LiveSynchronization,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], true,  Changes,         All,              DROPPED, IGNORED, IGNORED),
-    line(Documented, AsynchronousUpdate,          [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Deliveries,      Nothing,          DROPPED, IGNORED, IGNORED),
-    line(Midpoint48, AsynchronousUpdate,          [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], false, Deliveries,      Nothing,          DROPPED, IGNORED, IGNORED),
-    line(Documented, ShadowCleanup,               [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  LiteralShadows,  Nothing,          APPEND,  MISSING, MISSING),
-    line(Midpoint48, ShadowCleanup,               [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  LiteralShadows,  Nothing,          APPEND,  MISSING, MISSING),
-    line(Documented, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Shadows,         Nothing,          NO_USE,  IGNORED, MISSING),
-    line(Midpoint48, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Shadows,         Nothing,          NO_USE,  IGNORED, MISSING),
+    line(Documented, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
+    line(Midpoint48, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
+    line(Documented, ShadowReclassification,      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
+    line(Midpoint48, ShadowReclassification,      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
+    line(Documented, OperationCompletion,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], false, Pending,         Nothing,          OWN,     PASSED,   USED   ),
+    line(Midpoint48, OperationCompletion,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], false, Pending,         Nothing,          OWN,     PASSED,   USED   ),
+    line(Documented, ResourceObjects,             [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       APPEND,  NO_FETCH, USED   ),
+    line(Midpoint48, ResourceObjects,             [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       APPEND,  NO_FETCH, USED   ),
+    line(Documented, RemainingShadows,            [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   NoClass], true,  ResolvedShadows, All,              OWN,     PASSED,   USED   ),
+    line(Midpoint48, RemainingShadows,            [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   NoClass], true,  ResolvedShadows, All,              OWN,     PASSED,   USED   ),
+    line(Documented, LiveSynchronization,         [Exact,   Exact,   Default, Default, ClassOnly, NoKind,  Class,   Whole  ], true,  Changes,         Check::ClassOnly, DROPPED, IGNORED,  IGNORED),
+    line(Midpoint48, LiveSynchronization,         [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], true,  Changes,         All,              DROPPED, IGNORED,  IGNORED),
+    line(Documented, AsynchronousUpdate,          [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Deliveries,      Nothing,          DROPPED, IGNORED,  IGNORED),
+    line(Midpoint48, AsynchronousUpdate,          [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Whole  ], false, Deliveries,      Nothing,          DROPPED, IGNORED,  IGNORED),
+    line(Documented, ShadowCleanup,               [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  LiteralShadows,  Nothing,          APPEND,  USED,     USED   ),
+    line(Midpoint48, ShadowCleanup,               [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  LiteralShadows,  Nothing,          APPEND,  USED,     USED   ),
+    line(Documented, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Shadows,         Nothing,          NO_USE,  IGNORED,  MISSING),
+    line(Midpoint48, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Shadows,         Nothing,          NO_USE,  IGNORED,  MISSING),
 ];
 
 /// The line for an activity under a profile.

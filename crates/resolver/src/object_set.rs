@@ -3,16 +3,17 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tidelock_model::definition::{QueryApplication, ResourceObjectSet};
+use tidelock_model::definition::{OperationStatus, QueryApplication, ResourceObjectSet};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{Intent, Kind, ObjectClass, TypeId};
-use tidelock_model::{Diagnostic, Diagnostics, Oid, Place};
+use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 
 use crate::base_context::BaseContext;
 use crate::matrix::{self, Cell, Check, OptionUse, QueryUse, Rules, Source};
 use crate::policy::ResourcePolicy;
 
 mod definition;
+mod options;
 mod query;
 
 use definition::{Coordinates, Resolved};
@@ -86,6 +87,13 @@ pub struct ObjectSet {
     pub post_filter: PostFilter,
     /// Which shadows are meant, in activities that go through shadows.
     pub shadow_filter: ShadowScope,
+    /// How the objects are found among the shadows, in activities that search on the resource: of use where the resource is
+    /// not asked, or asked for single objects only.
+    pub cached: CachedScope,
+    /// Whether objects are taken as the repository knows them, without reading the resource.
+    pub no_fetch: bool,
+    /// Which objects are left out because they did not fail.
+    pub failed: Option<FailedObjects>,
     /// The items of the set that this activity, or this part of it, makes no use of.
     pub ignored: Vec<&'static str>,
     /// Warnings.
@@ -127,6 +135,41 @@ pub struct ShadowScope {
     pub kind: Option<Kind>,
     /// Those of this intent.
     pub intent: Option<Intent>,
+}
+
+/// The objects of a set, as far as the repository can tell.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CachedScope {
+    /// Class, kind and intent, literally.
+    pub shadows: ShadowScope,
+    /// The query's conditions on attributes.
+    pub conditions: BoundFilter,
+}
+
+/// Which objects are left out because they did not fail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedObjects {
+    /// How the others are found.
+    pub selection: FailedSelection,
+    /// The outcomes that count as failures.
+    pub statuses: Vec<OperationStatus>,
+    /// The tasks in which objects failed; none for the task that asks.
+    pub tasks: Vec<Oid>,
+    /// They failed not before.
+    pub from: Option<Timestamp>,
+    /// They failed not after. Where there are no tasks either, none means: before this run.
+    pub to: Option<Timestamp>,
+}
+
+/// How failed objects are found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailedSelection {
+    /// Their shadows are sought, and each object is read on the resource.
+    Fetch,
+    /// They alone are sought, in the repository.
+    Narrow,
+    /// All objects are read, and the others passed over.
+    Filter,
 }
 
 /// The identity of a set's resource.
@@ -204,6 +247,7 @@ impl Resolution<'_> {
             Some(resource_oid(self.set)?.clone())
         };
         self.look_through_options();
+        self.look_through_foreign();
         let given = self.given()?;
         let query = self.query(resource.as_ref())?;
         let found = self.definition(&given, query.as_ref())?;
@@ -293,6 +337,9 @@ impl Resolution<'_> {
             paging: None,
             post_filter: self.post_filter(given),
             shadow_filter: ShadowScope::default(),
+            cached: CachedScope { shadows: ShadowScope::default(), conditions: BoundFilter::All },
+            no_fetch: false,
+            failed: None,
             ignored: Vec::new(),
             diagnostics: Diagnostics::new(),
         };
@@ -308,12 +355,17 @@ impl Resolution<'_> {
             Scope::Type(index) => self.policy.types.get(index).map(|type_| type_.id.clone()),
             _ => None,
         };
+        built.no_fetch = self.no_fetch()?;
+        built.failed = self.failed_objects(built.no_fetch)?;
         match rules.source {
             Source::Search => {
+                built.cached.shadows = given.shadows();
                 (built.search, built.base_context) = definition::delineation(self.policy, &searched)?;
                 let mut effective = base_query;
                 if let Some(query) = &used {
-                    built.search = built.search.and(query.bind(searched.class.as_deref())?);
+                    built.cached.shadows = query.scope(given);
+                    built.cached.conditions = query.bind(searched.class.as_deref())?;
+                    built.search = built.search.and(built.cached.conditions.clone());
                     built.paging = query.paging(searched.class.as_deref())?;
                     effective = query.effective(effective);
                 }
@@ -396,9 +448,22 @@ impl Resolution<'_> {
         for (item, place, use_) in options {
             let Some(place) = place else { continue };
             match use_ {
+                OptionUse::Used | OptionUse::NoFetchOnly => {}
                 OptionUse::Missing => self.lack(item, place),
                 OptionUse::Passed => self.ignore(item, place, false),
                 OptionUse::Ignored => self.ignore(item, place, true),
+            }
+        }
+    }
+
+    /// Items of the sets of activities that are about any objects: here only a refresh of shadows is.
+    fn look_through_foreign(&mut self) {
+        if self.rules.activity == ActivityKind::ShadowRefresh {
+            return;
+        }
+        for item in ["type", "archetypeRef", "objectRef", "useRepositoryDirectly"] {
+            if let Some(node) = self.set.rest.iter().find(|node| node.local() == item) {
+                self.ignore(item, &node.place, true);
             }
         }
     }

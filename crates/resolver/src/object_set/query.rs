@@ -146,6 +146,19 @@ impl Configured {
         }
     }
 
+    /// Class, kind and intent as the query and the set have them.
+    pub(super) fn scope(&self, given: &Coordinates) -> ShadowScope {
+        let (own, given) = (self.coordinates.shadows(), given.shadows());
+        match self.application {
+            QueryApplication::Replace => own,
+            QueryApplication::Append => ShadowScope {
+                class: own.class.or(given.class),
+                kind: own.kind.or(given.kind),
+                intent: own.intent.or(given.intent),
+            },
+        }
+    }
+
     /// The shadows that are meant where shadows are searched; only coordinates can be asked for there.
     pub(super) fn shadows(&self, given: &Coordinates) -> Result<ShadowScope, Diagnostic> {
         if self.on_resource != Filter::All || self.paging.is_some() {

@@ -51,6 +51,10 @@ fn described(set: &ObjectSet) -> String {
             shadows.class.as_deref().unwrap_or("-")
         );
     }
+    if set.no_fetch || set.failed.is_some() {
+        text += &format!("cached {:?} where {:?}\n", set.cached.shadows, set.cached.conditions);
+        text += &format!("noFetch {} failed {:?}\n", set.no_fetch, set.failed);
+    }
     if !set.ignored.is_empty() {
         text += &format!("ignored {}\n", set.ignored.join(" "));
     }
@@ -538,4 +542,127 @@ fn unclassified_objects_pass_where_they_will_be_excluded_anyway() {
     assert!(admits(ActivityKind::LiveSynchronization, Profile::Documented, "account", None));
     assert!(!admits(ActivityKind::LiveSynchronization, Profile::Midpoint48, "account", Some(other)));
     assert!(!admits(ActivityKind::LiveSynchronization, Profile::Midpoint48, "account", None));
+}
+
+#[test]
+fn search_options_are_used_or_reported_one_by_one() {
+    let set = "resourceRef: { oid: r }\nkind: account\nintent: service\nsearchOptions:\n  option:\n    - options: { noFetch: true, readOnly: true, raw: true, staleness: 5, forceRetry: false, noFetsch: true }\n    - selector: { path: credentials }\n      options: { retrieve: include }";
+    check(ActivityKind::Import, set, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        apply  replace
+        search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
+        check  account service -
+        cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where All
+        noFetch true failed None
+        -:13:43: warning[ignored-item]: the search option 'readOnly' makes no difference to import
+            remove 'readOnly'
+        -:13:59: warning[not-supported]: 'raw' is not supported yet; it has no effect
+            of search options, 'noFetch' is supported
+        -:13:70: warning[not-supported]: 'staleness' is not supported yet; it has no effect
+            of search options, 'noFetch' is supported
+        -:13:103: warning[unknown-item]: 'option' has no item 'noFetsch'; it is ignored
+            did you mean 'noFetch'?
+        -:14:29: warning[not-supported]: an option for single items is not supported yet; it has no effect
+            of search options, 'noFetch' is supported
+    "#]]);
+    check(ActivityKind::ResourceObjects, set, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        apply  append
+        search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
+        check  account service -
+        cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where All
+        noFetch true failed None
+        -:13:43: warning[ignored-item]: the search option 'readOnly' makes no difference to reconciliation
+            remove 'readOnly'
+        -:13:59: warning[ignored-item]: the search option 'raw' makes no difference to reconciliation
+            remove 'raw'
+        -:13:70: warning[ignored-item]: the search option 'staleness' makes no difference to reconciliation
+            remove 'staleness'
+        -:13:103: warning[unknown-item]: 'option' has no item 'noFetsch'; it is ignored
+            did you mean 'noFetch'?
+        -:14:29: warning[not-supported]: an option for single items is not supported yet; it has no effect
+            of search options, 'noFetch' is supported
+    "#]]);
+    check(ActivityKind::LiveSynchronization, set, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        check  - - -
+        ignored searchOptions
+        -:11:11: warning[ignored-item]: 'searchOptions' is ignored by liveSynchronization
+            remove 'searchOptions'
+    "#]]);
+    check(
+        ActivityKind::Import,
+        "resourceRef: { oid: r }\nkind: account\nintent: service\nsearchOptions: { option: { options: { noFetch: perhaps } } }",
+        expect![[r#"
+            -:11:49: error[bad-value]: 'noFetch' is neither true nor false
+                write true or false
+        "#]],
+    );
+}
+
+#[test]
+fn failed_objects_are_selected_as_suits_the_activity() {
+    let set = |more: &str| {
+        format!(
+            "resourceRef: {{ oid: r }}\nkind: account\nintent: service\nquery: {{ filter: {{ text: 'attributes/ou = \"x\"' }} }}\nqueryApplication: append\nfailedObjectsSelector: {{ {more} }}"
+        )
+    };
+    let plain = set("status: [fatal_error]");
+    check(ActivityKind::Import, &plain, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        apply  append
+        search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }, Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }])
+        check  account service -
+        cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
+        noFetch false failed Some(FailedObjects { selection: Fetch, statuses: [FatalError], tasks: [], from: None, to: None })
+    "#]]);
+    check(ActivityKind::RemainingShadows, &plain, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  resourceRef matches (oid = "r") and kind = "account" and intent = "service" and objectClass = ri:account
+        check  account service -
+        shadow account service account
+        cached ShadowScope { class: None, kind: None, intent: None } where All
+        noFetch false failed Some(FailedObjects { selection: Narrow, statuses: [FatalError], tasks: [], from: None, to: None })
+        ignored query
+    "#]]);
+    let unread = plain + "\nsearchOptions: { option: { options: { noFetch: true } } }";
+    check(ActivityKind::Import, &unread, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        apply  append
+        search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }, Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }])
+        check  account service -
+        cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
+        noFetch true failed Some(FailedObjects { selection: Narrow, statuses: [FatalError], tasks: [], from: None, to: None })
+    "#]]);
+    let other = set(
+        "selectionMethod: filterAfterRetrieval, taskRef: { oid: t, type: TaskType }, timeFrom: '2026-01-01T00:00:00Z', timeTo: '2026-02-01T00:00:00Z'",
+    );
+    check(ActivityKind::ResourceObjects, &other, expect![[r#"
+        type account/service account
+        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+        apply  append
+        search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }, Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }])
+        check  account service -
+        cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
+        noFetch false failed Some(FailedObjects { selection: Filter, statuses: [FatalError, PartialError], tasks: [t], from: Some(Timestamp(1767225600000)), to: Some(Timestamp(1769904000000)) })
+    "#]]);
+    check(ActivityKind::Import, &set("selectionMethod: narrowQuery"), expect![[r#"
+        -:13:36: error[bad-value]: 'narrowQuery' is for searches in the repository, and import searches on the resource
+            leave 'selectionMethod' out, or choose fetchFailedObjects or filterAfterRetrieval
+    "#]]);
+    check(ActivityKind::Import, &set("taskRef: { type: TaskType }"), expect![[r#"
+        -:13:36: error[bad-value]: 'taskRef' has no OID
+            give the OID of the task in which objects failed, or leave 'taskRef' out for this task
+    "#]]);
 }
