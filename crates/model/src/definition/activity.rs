@@ -32,7 +32,7 @@ definition! {
             /// How it is executed, at its older place.
             execution_mode = "executionMode": Option<At<ExecutionMode>>,
             /// How it is executed.
-            execution = "execution": Option<Execution>,
+            execution = "execution" | "executionModeDefinition": Option<Execution>,
             /// What it does about errors, and more.
             control_flow = "controlFlow": Option<ControlFlow>,
             /// How many work on it.
@@ -42,7 +42,7 @@ definition! {
             /// Rules that stop it, kept.
             policies = "policies": Option<Node>,
         }
-        kept ["documentation", "executionModeDefinition"]
+        kept ["documentation"]
         unsupported ["policies"]
     }
 }
@@ -205,7 +205,7 @@ impl WorkKind {
     }
 
     /// The item that holds the objects.
-    const fn objects_item(&self) -> &'static str {
+    pub(crate) const fn objects_item(&self) -> &'static str {
         match self {
             Self::AsynchronousUpdate => "updatedResourceObjects",
             Self::ShadowCleanup | Self::ShadowRefresh => "shadows",

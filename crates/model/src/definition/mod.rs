@@ -15,6 +15,7 @@ mod file;
 mod focus;
 mod leaf;
 mod legacy;
+mod legacy_task;
 mod mapping;
 mod nearest;
 mod object_type;
@@ -41,6 +42,7 @@ pub use file::{Definition, OtherObject, read_file, write};
 pub use focus::FocusObject;
 pub use leaf::{Duration, ItemPathText};
 pub use legacy::{LegacyAction, LegacyReaction, LegacySynchronization, ObjectSynchronization};
+pub use legacy_task::ModernTask;
 pub use mapping::{
     AttributeCorrelator, AttributeItem, EvaluationPhases, Evaluator, Expression, Mapping, MappingSource, MappingTarget,
     MappingUse, Script, Strength,
