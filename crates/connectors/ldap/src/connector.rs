@@ -3,17 +3,18 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tidelock_connector_api::{Connector, ObjectStream, Result, SearchRequest, async_trait};
+use tidelock_connector_api::{AsyncUpdates, Connector, LiveSync, ObjectStream, Result, SearchRequest, async_trait};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
 use tidelock_model::{Diagnostic, Diagnostics};
 
+use crate::async_updates::Settled;
 use crate::client::Pool;
-use crate::config::LdapConfig;
+use crate::config::{LdapConfig, SynchronizationStrategy};
 use crate::message::Scope;
 use crate::schema::Directory;
 use crate::translate::translate;
-use crate::{lookup, search};
+use crate::{live_sync, lookup, search};
 
 /// An LDAP directory as a resource.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Ldap {
     pub(crate) pool: Arc<Pool>,
     /// What was learned of the directory last.
     directory: Arc<RwLock<Option<Arc<Directory>>>>,
+    /// How far what was pushed is settled.
+    pub(crate) settled: Arc<Settled>,
     warnings: Diagnostics,
 }
 
@@ -28,7 +31,12 @@ impl Ldap {
     /// A connector for a configuration. Nothing is connected before it is needed.
     #[must_use]
     pub fn new(config: LdapConfig) -> Self {
-        Self { pool: Arc::new(Pool::new(Arc::new(config))), directory: Arc::default(), warnings: Vec::new() }
+        Self {
+            pool: Arc::new(Pool::new(Arc::new(config))),
+            directory: Arc::default(),
+            settled: Arc::default(),
+            warnings: Vec::new(),
+        }
     }
 
     /// What was noticed in the definition that does not keep it from being used.
@@ -103,6 +111,17 @@ impl Connector for Ldap {
             Scope::Sub => "sub",
         };
         Some(format!("search {} below '{}' (scope {scope}) for {}", self.config().server(), search.base, search.filter))
+    }
+
+    fn live_sync(&self) -> Option<&dyn LiveSync> {
+        (self.config().synchronization != SynchronizationStrategy::None).then_some(self)
+    }
+
+    /// Content synchronization only: it takes a server that speaks of its own accord.
+    fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
+        let strategy = self.config().synchronization;
+        let possible = matches!(strategy, SynchronizationStrategy::Auto | SynchronizationStrategy::Syncrepl);
+        (possible && live_sync::is_by_uuid(self)).then_some(self)
     }
 }
 

@@ -5,6 +5,7 @@
 //! for it, so that a renamed entry stays the same object. See the `README.md` beside this crate.
 #![allow(dead_code)]
 
+mod async_updates;
 mod ber;
 mod client;
 mod config;
@@ -13,6 +14,7 @@ mod dn;
 mod entry;
 mod error;
 mod filter;
+mod live_sync;
 mod lookup;
 mod message;
 mod root_dse;

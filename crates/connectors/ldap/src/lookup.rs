@@ -10,12 +10,11 @@ use tidelock_model::object::ResourceObject;
 
 use crate::client::Pool;
 use crate::dn::Dn;
-use crate::entry::{EntryReader, Read};
-use crate::error::not_ldap;
+use crate::entry::EntryReader;
 use crate::filter::Filter;
 use crate::message::{Request, Scope, Search};
 use crate::schema::{Directory, EntryClass};
-use crate::search::{class_filter, complete, entries};
+use crate::search::{class_filter, entries, read_entry};
 use crate::translate::identified;
 
 /// How many identifiers a filter names. Even careful servers let a search find so many entries.
@@ -122,16 +121,7 @@ pub(crate) async fn read(
     let mut reader = EntryReader::new(Arc::clone(class));
     let mut objects = Vec::with_capacity(messages.len());
     for message in messages {
-        let read = message.entry().and_then(|entry| reader.read(entry)).map_err(|_| not_ldap(&pool.config().server()))?;
-        match read {
-            Read::Object(object) => objects.push(Ok(object)),
-            Read::Partial(object, ranges) => match complete(pool, &mut reader, object, ranges).await {
-                Err(error) if error.kind() != ErrorKind::InvalidData => return Err(error),
-                object => objects.push(object),
-            },
-            Read::Derived => {}
-            Read::Failed(error) => objects.push(Err(error)),
-        }
+        objects.extend(read_entry(pool, &mut reader, &message).await?);
     }
     Ok((objects, all))
 }

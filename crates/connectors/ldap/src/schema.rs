@@ -118,6 +118,12 @@ impl Directory {
         Ok(class)
     }
 
+    /// How the identifier of entries is read.
+    pub(crate) fn identifier_form(&self) -> Form {
+        // It is the same attribute in all classes.
+        self.classes.values().next().map_or(Form::Text, |class| class.identifier().form)
+    }
+
     /// The class of an entry, by the values of its `objectClass`: the most specific structural one.
     pub(crate) fn class_of(&self, values: &[&[u8]]) -> Option<&Arc<EntryClass>> {
         let structural = values

@@ -15,7 +15,8 @@ use crate::config::{LdapConfig, Paging, SearchScope};
 use crate::entry::{EntryReader, Range, Read};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
-use crate::message::{Control, Message, Request, Scope, Search, answer};
+use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
+use crate::root_dse::RootDse;
 use crate::schema::{Directory, EntryClass};
 use crate::translate::translate;
 
@@ -30,15 +31,15 @@ pub(crate) fn stream<'a>(
 ) -> ObjectStream<'a> {
     let begin = async move {
         let directory = prepare.await?;
-        Pages::new(Arc::clone(pool), &directory, &request)
+        Objects::new(Arc::clone(pool), &directory, &request)
     };
     stream::once(begin)
         .flat_map(|begun| match begun {
-            Ok(pages) => stream::unfold(Some(pages), |pages| async move {
-                let mut pages = pages?;
-                let batch = pages.batch().await;
-                let ended = pages.ended;
-                Some((stream::iter(batch), (!ended).then_some(pages)))
+            Ok(objects) => stream::unfold(Some(objects), |objects| async move {
+                let mut objects = objects?;
+                let batch = objects.batch().await;
+                let ended = objects.ended;
+                Some((stream::iter(batch), (!ended).then_some(objects)))
             })
             .flatten()
             .boxed(),
@@ -72,13 +73,73 @@ fn region(config: &LdapConfig, container: Option<&Container>) -> (String, Scope)
     }
 }
 
-/// A search on its way.
-struct Pages {
-    pool: Arc<Pool>,
-    search: Request,
+/// The entries of a class, on their way.
+struct Objects {
+    walk: Walk,
     reader: EntryReader,
     /// What found objects must meet besides; the server decides the rest.
     check: Option<BoundFilter>,
+    /// Whether no entry at all is worth a doubt.
+    doubt_emptiness: bool,
+    ended: bool,
+}
+
+impl Objects {
+    fn new(pool: Arc<Pool>, directory: &Directory, request: &SearchRequest) -> Result<Self> {
+        let class = directory.class(&request.class)?;
+        let config = Arc::clone(pool.config());
+        let translated = translate(class, &request.filter);
+        Ok(Self {
+            reader: EntryReader::new(Arc::clone(class)),
+            check: (!(translated.exact && translated.complete)).then(|| request.filter.clone()),
+            doubt_emptiness: !config.allow_empty && request.filter == BoundFilter::All && request.container.is_none(),
+            ended: false,
+            walk: Walk::new(pool, &directory.root, plan(&config, class, request)),
+        })
+    }
+
+    /// The next items: at least one, as many as are at hand.
+    async fn batch(&mut self) -> Vec<Result<Found>> {
+        let mut items = Vec::new();
+        while items.is_empty() && !self.ended {
+            if let Err(error) = self.fill(&mut items).await {
+                self.ended = true;
+                items.push(Err(error));
+            }
+        }
+        items
+    }
+
+    async fn fill(&mut self, items: &mut Vec<Result<Found>>) -> Result<()> {
+        let (messages, verdict) = self.walk.batch().await?;
+        for message in messages {
+            match read_entry(self.walk.pool(), &mut self.reader, &message).await? {
+                Some(Ok(object)) => {
+                    if self.check.as_ref().is_none_or(|filter| filter.matches(&object.attributes)) {
+                        items.push(Ok(Found::Object(object)));
+                    }
+                }
+                Some(Err(error)) => items.push(Err(error)),
+                None => {}
+            }
+        }
+        let Some(verdict) = verdict else { return Ok(()) };
+        self.ended = true;
+        let verdict = if verdict.is_complete() && self.walk.received == 0 && self.doubt_emptiness {
+            let message = "the server shows no entry of this class; if that can be right, set 'allowEmpty'";
+            Completeness::incomplete(IncompleteReason::Empty, message)
+        } else {
+            verdict
+        };
+        items.push(Ok(Found::End(verdict)));
+        Ok(())
+    }
+}
+
+/// A search on its way through the pages.
+pub(crate) struct Walk {
+    pool: Arc<Pool>,
+    search: Request,
     /// How many entries a page has; none where everything is asked for at once.
     page_size: Option<u32>,
     cookie: Vec<u8>,
@@ -88,69 +149,80 @@ struct Pages {
     received: u64,
     /// How many parts of the data are elsewhere.
     referrals: u64,
-    /// Whether no entry at all is worth a doubt.
-    doubt_emptiness: bool,
-    ended: bool,
 }
 
-impl Pages {
-    fn new(pool: Arc<Pool>, directory: &Directory, request: &SearchRequest) -> Result<Self> {
-        let class = directory.class(&request.class)?;
-        let config = Arc::clone(pool.config());
-        let translated = translate(class, &request.filter);
+impl Walk {
+    pub(crate) fn new(pool: Arc<Pool>, root: &RootDse, search: Search) -> Self {
+        let config = pool.config();
         let page_size = match config.paging {
             Paging::None => None,
             Paging::Simple => Some(config.page_size),
-            Paging::Auto => directory.root.has_control(crate::message::oid::PAGED_RESULTS).then_some(config.page_size),
+            Paging::Auto => root.has_control(oid::PAGED_RESULTS).then_some(config.page_size),
         };
-        Ok(Self {
-            search: Request::Search(plan(&config, class, request)),
-            reader: EntryReader::new(Arc::clone(class)),
-            check: (!(translated.exact && translated.complete)).then(|| request.filter.clone()),
+        Self {
+            search: Request::Search(search),
             page_size,
             cookie: Vec::new(),
             lease: None,
             first_page: true,
             received: 0,
             referrals: 0,
-            doubt_emptiness: !config.allow_empty && request.filter == BoundFilter::All && request.container.is_none(),
-            ended: false,
             pool,
-        })
+        }
     }
 
-    /// The next items: at least one, as many as are at hand.
-    async fn batch(&mut self) -> Vec<Result<Found>> {
-        let mut items = Vec::new();
-        while items.is_empty() && !self.ended {
-            if let Err(error) = self.fill(&mut items).await {
-                self.lease = None;
-                self.ended = true;
-                items.push(Err(error));
+    pub(crate) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
+    }
+
+    /// The next entries, as many as are at hand; with the verdict once it has ended. After an error nothing comes.
+    pub(crate) async fn batch(&mut self) -> Result<(Vec<Message>, Option<Completeness>)> {
+        let mut entries = Vec::new();
+        let mut lease = match self.lease.take() {
+            Some(lease) => lease,
+            None => self.begin().await?,
+        };
+        let mut message = match lease.next(Some(self.pool.config().read_timeout)).await {
+            // Nothing has come yet: a connection that was kept may have been dead, and another one may do.
+            Err(error) if is_passing(&error) && self.untouched() => {
+                lease = self.begin().await?;
+                lease.next(Some(self.pool.config().read_timeout)).await?
             }
-        }
-        items
-    }
-
-    async fn fill(&mut self, items: &mut Vec<Result<Found>>) -> Result<()> {
-        if self.lease.is_none() {
-            self.lease = Some(self.begin().await?);
-        }
-        let patience = Some(self.pool.config().read_timeout);
-        let Some(lease) = &mut self.lease else { return Ok(()) };
-        let mut message = lease.next(patience).await?;
+            message => message?,
+        };
         loop {
-            self.take(message, items).await?;
-            let Some(lease) = self.lease.as_mut().filter(|_| !self.ended && items.len() < BATCH) else { return Ok(()) };
-            match lease.next_at_hand()? {
+            match message.tag {
+                answer::ENTRY => {
+                    self.received += 1;
+                    entries.push(message);
+                }
+                answer::REFERENCE => self.referrals += 1,
+                answer::DONE => {
+                    lease.ended();
+                    let verdict = self.done(&message, &lease)?;
+                    if verdict.is_none() {
+                        // On the same connection: the position means nothing elsewhere.
+                        self.first_page = false;
+                        lease.begin(&self.search, &self.controls()).await?;
+                        self.lease = Some(lease);
+                    }
+                    return Ok((entries, verdict));
+                }
+                answer::INTERMEDIATE => {}
+                _ => return Err(not_ldap(lease.server())),
+            }
+            match if entries.len() < BATCH { lease.next_at_hand()? } else { None } {
                 Some(next) => message = next,
-                None => return Ok(()),
+                None => {
+                    self.lease = Some(lease);
+                    return Ok((entries, None));
+                }
             }
         }
     }
 
     /// Asks for the first page. A server that cannot be reached for a moment is asked again: nothing has been given yet.
-    async fn begin(&mut self) -> Result<Lease> {
+    async fn begin(&self) -> Result<Lease> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -168,128 +240,90 @@ impl Pages {
         }
     }
 
+    /// Whether nothing has been received.
+    fn untouched(&self) -> bool {
+        self.first_page && self.received == 0 && self.referrals == 0
+    }
+
     fn controls(&self) -> Vec<Control> {
         self.page_size.map(|size| Control::page(size, &self.cookie)).into_iter().collect()
     }
 
-    async fn take(&mut self, message: Message, items: &mut Vec<Result<Found>>) -> Result<()> {
-        match message.tag {
-            answer::ENTRY => {
-                self.received += 1;
-                let read = message.entry().and_then(|entry| self.reader.read(entry)).map_err(|_| self.not_ldap())?;
-                match read {
-                    Read::Object(object) => items.extend(self.meets(object)),
-                    Read::Partial(object, ranges) => {
-                        let whole = complete(&self.pool, &mut self.reader, object, ranges).await;
-                        match whole {
-                            Ok(object) => items.extend(self.meets(object)),
-                            Err(error) if error.kind() == ErrorKind::InvalidData => items.push(Err(error)),
-                            Err(error) => return Err(error),
-                        }
-                    }
-                    Read::Derived => {}
-                    Read::Failed(error) => items.push(Err(error)),
-                }
-            }
-            answer::REFERENCE => self.referrals += 1,
-            answer::DONE => self.done(&message, items).await?,
-            answer::INTERMEDIATE => {}
-            _ => return Err(self.not_ldap()),
-        }
-        Ok(())
-    }
-
-    fn meets(&self, object: ResourceObject) -> Option<Result<Found>> {
-        let met = self.check.as_ref().is_none_or(|filter| filter.matches(&object.attributes));
-        met.then_some(Ok(Found::Object(object)))
-    }
-
-    /// A page has ended.
-    async fn done(&mut self, message: &Message, items: &mut Vec<Result<Found>>) -> Result<()> {
-        if let Some(lease) = &mut self.lease {
-            lease.ended();
-        }
-        let outcome = message.outcome().map_err(|_| self.not_ldap())?;
-        let cookie = message.page_cookie().map_err(|_| self.not_ldap())?;
-        let config = self.pool.config();
+    /// A page has ended: the verdict, or none where another page is to be asked for.
+    fn done(&mut self, message: &Message, lease: &Lease) -> Result<Option<Completeness>> {
+        let outcome = message.outcome().map_err(|_| not_ldap(lease.server()))?;
+        let cookie = message.page_cookie().map_err(|_| not_ldap(lease.server()))?;
+        let incomplete = |reason, message: String| Ok(Some(Completeness::incomplete(reason, message)));
         if outcome.is_limit() {
             let help = "give the name that is bound with higher limits";
             let message = format!("{} after {} entries; {help}", outcome.describe(), self.received);
-            return self.end(items, Completeness::incomplete(IncompleteReason::Limit, message));
+            return incomplete(IncompleteReason::Limit, message);
         }
-        if outcome.code == code::CRITICAL_EXTENSION && self.first_page && self.received == 0 && config.paging == Paging::Auto {
+        let auto = self.pool.config().paging == Paging::Auto;
+        if outcome.code == code::CRITICAL_EXTENSION && self.untouched() && self.page_size.is_some() && auto {
             // It said that it can, and cannot.
             self.page_size = None;
-            return self.next_page().await;
+            return Ok(None);
         }
         if outcome.code == code::REFERRAL {
             let message = "the directory is on another server, to which this one refers";
-            return self.end(items, Completeness::incomplete(IncompleteReason::Referral, message));
+            return incomplete(IncompleteReason::Referral, message.to_owned());
         }
         if !outcome.is_success() {
             if !self.first_page {
                 let message = format!("the server broke off after {} entries: {}", self.received, outcome.describe());
-                return self.end(items, Completeness::incomplete(IncompleteReason::Truncated, message));
+                return incomplete(IncompleteReason::Truncated, message);
             }
-            let Request::Search(search) = &self.search else { return Ok(()) };
-            let doing = format!("cannot search below '{}'", search.base);
-            let error = outcome.error(&doing);
+            let Request::Search(search) = &self.search else { return Err(not_ldap(lease.server())) };
+            let error = outcome.error(&format!("cannot search below '{}'", search.base));
             // An object that is asked for may be missing; the entry below which everything is must not.
             return Err(if outcome.code == code::NO_SUCH_OBJECT { Error::config(error.to_string()) } else { error });
         }
         match cookie {
-            Some(cookie) if !cookie.is_empty() => {
+            Some(cookie) if !cookie.is_empty() && self.page_size.is_some() => {
                 self.cookie = cookie;
-                return self.next_page().await;
+                return Ok(None);
             }
             None if self.page_size.is_some() && !self.first_page => {
                 let message = format!("the server lost the position of the search after {} entries", self.received);
-                return self.end(items, Completeness::incomplete(IncompleteReason::Truncated, message));
+                return incomplete(IncompleteReason::Truncated, message);
             }
             _ => {}
         }
-        let verdict = match (self.referrals, self.received) {
-            (0, 0) if self.doubt_emptiness => {
-                let message = "the server shows no entry of this class; if that can be right, set 'allowEmpty'";
-                Completeness::incomplete(IncompleteReason::Empty, message)
+        match self.referrals {
+            0 => Ok(Some(Completeness::Complete)),
+            1 => {
+                let message = "a part of the directory is on another server, and was not read";
+                incomplete(IncompleteReason::Referral, message.to_owned())
             }
-            (0, _) => Completeness::Complete,
-            (1, _) => Completeness::incomplete(
-                IncompleteReason::Referral,
-                "a part of the directory is on another server, and was not read",
-            ),
-            (referrals, _) => Completeness::incomplete(
-                IncompleteReason::Referral,
-                format!("{referrals} parts of the directory are on other servers, and were not read"),
-            ),
-        };
-        self.end(items, verdict)
-    }
-
-    /// Asks for the next page, on the same connection: a position means nothing elsewhere.
-    async fn next_page(&mut self) -> Result<()> {
-        self.first_page = false;
-        let controls = self.controls();
-        match &mut self.lease {
-            Some(lease) => lease.begin(&self.search, &controls).await,
-            None => Ok(()),
+            referrals => {
+                let message = format!("{referrals} parts of the directory are on other servers, and were not read");
+                incomplete(IncompleteReason::Referral, message)
+            }
         }
-    }
-
-    fn end(&mut self, items: &mut Vec<Result<Found>>, verdict: Completeness) -> Result<()> {
-        self.lease = None;
-        self.ended = true;
-        items.push(Ok(Found::End(verdict)));
-        Ok(())
-    }
-
-    fn not_ldap(&self) -> Error {
-        not_ldap(self.lease.as_ref().map_or("the server", Lease::server))
     }
 }
 
+/// The object that an entry is; none where it is of a derived class. An object that cannot be read is an error within.
+pub(crate) async fn read_entry(
+    pool: &Arc<Pool>,
+    reader: &mut EntryReader,
+    message: &Message,
+) -> Result<Option<Result<ResourceObject>>> {
+    let read = message.entry().and_then(|entry| reader.read(entry)).map_err(|_| not_ldap(&pool.config().server()))?;
+    Ok(match read {
+        Read::Object(object) => Some(Ok(object)),
+        Read::Partial(object, ranges) => match complete(pool, reader, object, ranges).await {
+            Err(error) if error.kind() != ErrorKind::InvalidData => return Err(error),
+            object => Some(object),
+        },
+        Read::Derived => None,
+        Read::Failed(error) => Some(Err(error)),
+    })
+}
+
 /// Asks for the values of an object that are still missing, until the last one.
-pub(crate) async fn complete(
+async fn complete(
     pool: &Arc<Pool>,
     reader: &mut EntryReader,
     mut object: ResourceObject,

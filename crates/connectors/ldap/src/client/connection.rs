@@ -7,7 +7,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use tidelock_connector_api::{Error, ErrorKind, Result};
@@ -38,6 +38,7 @@ pub(crate) struct Connection {
     write_timeout: Duration,
     /// A message may have been sent in part: nothing can follow it.
     torn: bool,
+    last_heard: Instant,
 }
 
 enum Transport {
@@ -63,6 +64,7 @@ impl Connection {
             server,
             write_timeout: config.write_timeout,
             torn: false,
+            last_heard: Instant::now(),
         };
         if let Some(tls) = tls {
             if config.security == Security::StartTls {
@@ -76,6 +78,11 @@ impl Connection {
     /// The server, for messages.
     pub(crate) fn server(&self) -> &str {
         &self.server
+    }
+
+    /// When something came from the server last.
+    pub(crate) const fn last_heard(&self) -> Instant {
+        self.last_heard
     }
 
     /// Sends a request and returns its number.
@@ -234,7 +241,10 @@ impl Connection {
         };
         match read {
             Ok(0) => Err(closed(&self.server)),
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.last_heard = Instant::now();
+                Ok(())
+            }
             Err(error) => Err(closed(&self.server).with_source(error)),
         }
     }

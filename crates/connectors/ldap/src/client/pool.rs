@@ -207,6 +207,11 @@ impl Lease {
         self.connection()?.send(&request, &[]).await.map(drop)
     }
 
+    /// When something came from the server last.
+    pub(crate) fn last_heard(&self) -> Option<Instant> {
+        self.connection.as_ref().map(Connection::last_heard)
+    }
+
     /// The server, for messages.
     pub(crate) fn server(&self) -> &str {
         self.connection.as_ref().map_or("the server", Connection::server)

@@ -1,0 +1,132 @@
+//! Changes since a token: by content synchronization where the server offers it, else by time stamps.
+
+pub(crate) mod subject;
+pub(crate) mod syncrepl;
+mod timestamps;
+pub(crate) mod token;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+use tidelock_connector_api::{
+    ChangeStream, ChangesRequest, Error, LiveSync, Result, SyncEvent, Token, TokenPrecision, async_trait,
+};
+
+use self::subject::Subject;
+use self::syncrepl::Refresh;
+pub(crate) use self::token::Position;
+use crate::config::SynchronizationStrategy;
+use crate::connector::Ldap;
+use crate::message::oid;
+use crate::schema::Directory;
+
+/// Where the changes come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    Syncrepl,
+    Timestamps,
+}
+
+#[async_trait]
+impl LiveSync for Ldap {
+    fn token_precision(&self) -> TokenPrecision {
+        TokenPrecision::EndOfRun
+    }
+
+    fn all_classes(&self) -> bool {
+        true
+    }
+
+    async fn current_token(&self, class: Option<&str>) -> Result<Token> {
+        let directory = self.directory().await?;
+        let subject = Subject::new(&self.pool, directory, class).await?;
+        let position = match strategy(self, subject.directory())? {
+            Strategy::Syncrepl => Position::Cookie(syncrepl::current(&self.pool, &subject).await?),
+            Strategy::Timestamps => Position::Time(timestamps::current(&self.pool, &subject).await?),
+        };
+        Ok(subject.token(&position))
+    }
+
+    /// With content synchronization, an entry that was deleted, moved out of reach or is of another class now is a deletion.
+    /// Where the server has forgotten what was deleted, it tells what is left.
+    ///
+    /// With time stamps, deletions are noticed when what is left is compared, which is done every `comparisonInterval`.
+    fn changes(&self, request: ChangesRequest) -> ChangeStream<'_> {
+        let begin = async move {
+            let directory = self.directory().await?;
+            let subject = Subject::new(&self.pool, directory, request.class.as_deref()).await?;
+            let strategy = strategy(self, subject.directory())?;
+            Ok::<_, Error>(match (strategy, subject.position(&request.after)?) {
+                (Strategy::Syncrepl, Position::Cookie(cookie)) => {
+                    Changes::Refresh(Box::new(Refresh::new(Arc::clone(&self.pool), subject, cookie)))
+                }
+                (Strategy::Timestamps, Position::Time(time)) => {
+                    Changes::Timestamps(Box::new(timestamps::Scan::new(Arc::clone(&self.pool), subject, time)))
+                }
+                _ => return Err(token::expired("it was made by another strategy")),
+            })
+        };
+        stream::once(begin)
+            .flat_map(|begun| match begun {
+                Ok(changes) => stream::unfold(Some(changes), |changes| async move {
+                    let mut changes = changes?;
+                    let (batch, ended) = changes.batch().await;
+                    Some((stream::iter(batch), (!ended).then_some(changes)))
+                })
+                .flatten()
+                .boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            })
+            .boxed()
+    }
+}
+
+/// Changes on their way.
+enum Changes {
+    Refresh(Box<Refresh>),
+    Timestamps(Box<timestamps::Scan>),
+}
+
+impl Changes {
+    /// The next events, at least one; and whether they are the last.
+    async fn batch(&mut self) -> (Vec<Result<SyncEvent>>, bool) {
+        let mut events = Vec::new();
+        loop {
+            let filled = match self {
+                Self::Refresh(refresh) => refresh.fill(&mut events).await,
+                Self::Timestamps(scan) => scan.fill(&mut events).await,
+            };
+            match filled {
+                Ok(ended) if ended || !events.is_empty() => return (events, ended),
+                Ok(_) => {}
+                Err(error) => {
+                    events.push(Err(error));
+                    return (events, true);
+                }
+            }
+        }
+    }
+}
+
+/// The strategy that is configured; where that is left to us, the best that the server offers.
+pub(crate) fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strategy> {
+    let offered = directory.root.has_control(oid::SYNC_REQUEST);
+    let by_uuid = is_by_uuid(ldap);
+    match ldap.config().synchronization {
+        SynchronizationStrategy::Auto if offered && by_uuid => Ok(Strategy::Syncrepl),
+        SynchronizationStrategy::Auto | SynchronizationStrategy::ModifyTimestamp => Ok(Strategy::Timestamps),
+        SynchronizationStrategy::Syncrepl if !by_uuid => {
+            Err(Error::config("content synchronization tells entries apart by 'entryUUID'; set 'uidAttribute' to it"))
+        }
+        SynchronizationStrategy::Syncrepl if offered => Ok(Strategy::Syncrepl),
+        SynchronizationStrategy::Syncrepl => Err(Error::unsupported(
+            "the server does not offer content synchronization (RFC 4533); on OpenLDAP, the overlay syncprov does",
+        )),
+        SynchronizationStrategy::None => Err(Error::unsupported("'synchronizationStrategy' is none")),
+    }
+}
+
+/// Whether what content synchronization calls entries by is what we call them by.
+pub(crate) fn is_by_uuid(ldap: &Ldap) -> bool {
+    ldap.config().identifier.eq_ignore_ascii_case("entryUUID")
+}
