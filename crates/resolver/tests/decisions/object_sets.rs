@@ -547,7 +547,10 @@ fn unclassified_objects_pass_where_they_will_be_excluded_anyway() {
 #[test]
 fn search_options_are_used_or_reported_one_by_one() {
     let set = "resourceRef: { oid: r }\nkind: account\nintent: service\nsearchOptions:\n  option:\n    - options: { noFetch: true, readOnly: true, raw: true, staleness: 5, forceRetry: false, noFetsch: true }\n    - selector: { path: credentials }\n      options: { retrieve: include }";
-    check(ActivityKind::Import, set, expect![[r#"
+    check(
+        ActivityKind::Import,
+        set,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -566,8 +569,12 @@ fn search_options_are_used_or_reported_one_by_one() {
             did you mean 'noFetch'?
         -:14:29: warning[not-supported]: an option for single items is not supported yet; it has no effect
             of search options, 'noFetch' is supported
-    "#]]);
-    check(ActivityKind::ResourceObjects, set, expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::ResourceObjects,
+        set,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -586,15 +593,20 @@ fn search_options_are_used_or_reported_one_by_one() {
             did you mean 'noFetch'?
         -:14:29: warning[not-supported]: an option for single items is not supported yet; it has no effect
             of search options, 'noFetch' is supported
-    "#]]);
-    check(ActivityKind::LiveSynchronization, set, expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::LiveSynchronization,
+        set,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         check  - - -
         ignored searchOptions
         -:11:11: warning[ignored-item]: 'searchOptions' is ignored by liveSynchronization
             remove 'searchOptions'
-    "#]]);
+    "#]],
+    );
     check(
         ActivityKind::Import,
         "resourceRef: { oid: r }\nkind: account\nintent: service\nsearchOptions: { option: { options: { noFetch: perhaps } } }",
@@ -613,7 +625,10 @@ fn failed_objects_are_selected_as_suits_the_activity() {
         )
     };
     let plain = set("status: [fatal_error]");
-    check(ActivityKind::Import, &plain, expect![[r#"
+    check(
+        ActivityKind::Import,
+        &plain,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -622,8 +637,12 @@ fn failed_objects_are_selected_as_suits_the_activity() {
         check  account service -
         cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
         noFetch false failed Some(FailedObjects { selection: Fetch, statuses: [FatalError], tasks: [], from: None, to: None })
-    "#]]);
-    check(ActivityKind::RemainingShadows, &plain, expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::RemainingShadows,
+        &plain,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  resourceRef matches (oid = "r") and kind = "account" and intent = "service" and objectClass = ri:account
@@ -632,9 +651,13 @@ fn failed_objects_are_selected_as_suits_the_activity() {
         cached ShadowScope { class: None, kind: None, intent: None } where All
         noFetch false failed Some(FailedObjects { selection: Narrow, statuses: [FatalError], tasks: [], from: None, to: None })
         ignored query
-    "#]]);
+    "#]],
+    );
     let unread = plain + "\nsearchOptions: { option: { options: { noFetch: true } } }";
-    check(ActivityKind::Import, &unread, expect![[r#"
+    check(
+        ActivityKind::Import,
+        &unread,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -643,11 +666,15 @@ fn failed_objects_are_selected_as_suits_the_activity() {
         check  account service -
         cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
         noFetch true failed Some(FailedObjects { selection: Narrow, statuses: [FatalError], tasks: [], from: None, to: None })
-    "#]]);
+    "#]],
+    );
     let other = set(
         "selectionMethod: filterAfterRetrieval, taskRef: { oid: t, type: TaskType }, timeFrom: '2026-01-01T00:00:00Z', timeTo: '2026-02-01T00:00:00Z'",
     );
-    check(ActivityKind::ResourceObjects, &other, expect![[r#"
+    check(
+        ActivityKind::ResourceObjects,
+        &other,
+        expect![[r#"
         type account/service account
         base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
         query  attributes/ou = "x" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
@@ -656,13 +683,22 @@ fn failed_objects_are_selected_as_suits_the_activity() {
         check  account service -
         cached ShadowScope { class: None, kind: Some(Account), intent: Some(Intent("service")) } where Attribute { name: "ou", rule: Exact, condition: AnyOf([String("x")]) }
         noFetch false failed Some(FailedObjects { selection: Filter, statuses: [FatalError, PartialError], tasks: [t], from: Some(Timestamp(1767225600000)), to: Some(Timestamp(1769904000000)) })
-    "#]]);
-    check(ActivityKind::Import, &set("selectionMethod: narrowQuery"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &set("selectionMethod: narrowQuery"),
+        expect![[r#"
         -:13:36: error[bad-value]: 'narrowQuery' is for searches in the repository, and import searches on the resource
             leave 'selectionMethod' out, or choose fetchFailedObjects or filterAfterRetrieval
-    "#]]);
-    check(ActivityKind::Import, &set("taskRef: { type: TaskType }"), expect![[r#"
+    "#]],
+    );
+    check(
+        ActivityKind::Import,
+        &set("taskRef: { type: TaskType }"),
+        expect![[r#"
         -:13:36: error[bad-value]: 'taskRef' has no OID
             give the OID of the task in which objects failed, or leave 'taskRef' out for this task
-    "#]]);
+    "#]],
+    );
 }
