@@ -41,7 +41,7 @@ enum Chore {
     Tidy,
     /// The conformance suites only: of every connector and every repository.
     Conformance,
-    /// Measures the engine against its baseline.
+    /// Measures the engine, against its baseline where there is one.
     Bench {
         #[command(subcommand)]
         name: Benchmark,
@@ -76,6 +76,24 @@ enum Benchmark {
         #[arg(long)]
         enforce: bool,
     },
+    /// Decisions one by one (classification, filters), and the check of a folder of 1,000 definition files.
+    Resolver {
+        /// How often each job is done; the medians are reported. Fewer than three are not a measurement.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+        /// Write the figures to this file as JSON, too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Check the folder with this binary rather than a release build of this checkout.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Keep the definitions in this folder rather than in a temporary one.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Fail if a target is missed.
+        #[arg(long)]
+        enforce: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -96,6 +114,9 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Conformance => conformance::run(),
         Chore::Bench { name: Benchmark::Import { objects, runs, json, binary, folder, enforce } } => {
             bench::import::run(&bench::import::Options { objects, runs, json, binary, folder, enforce })
+        }
+        Chore::Bench { name: Benchmark::Resolver { runs, json, binary, folder, enforce } } => {
+            bench::resolver::run(&bench::resolver::Options { runs, json, binary, folder, enforce })
         }
         Chore::NewConnector { name } => new_connector::run(&name),
     }

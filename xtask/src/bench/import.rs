@@ -100,7 +100,10 @@ impl Bench {
             bail!("there is no binary {}: build it with `cargo build --package tidelock`", binary.display());
         }
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        let bench = Self { folder, binary };
+        // A copy, so that a build in the meantime does not change what is measured.
+        let measured = folder.join("tidelock-measured");
+        fs::copy(&binary, &measured).with_context(|| format!("cannot copy {}", binary.display()))?;
+        let bench = Self { folder, binary: measured };
         for (name, revision) in [("accounts.csv", 0), ("accounts.r1.csv", 1)] {
             let mut out = BufWriter::new(File::create(bench.folder.join(name))?);
             data::write_accounts(&mut out, objects, revision)?;
