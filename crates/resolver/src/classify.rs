@@ -30,9 +30,15 @@ pub fn classify(
     {
         return Some(kept);
     }
-    // Of types with the same turn, `min_by_key` takes the first.
-    let claiming = policy.types.iter().enumerate().filter(|(_, type_)| type_.claims(object));
-    claiming.min_by_key(|(_, type_)| type_.turn()).map(|(index, _)| index)
+    let mut first = None;
+    for (index, type_) in policy.types.iter().enumerate() {
+        let turn = type_.turn();
+        // Filters cost the most: a type that could not win any more is not asked.
+        if first.is_none_or(|(earliest, _)| turn < earliest) && type_.claims(object) {
+            first = Some((turn, index));
+        }
+    }
+    first.map(|(_, index)| index)
 }
 
 impl TypePolicy {
