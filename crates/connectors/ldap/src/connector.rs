@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tidelock_connector_api::{AsyncUpdates, Connector, LiveSync, ObjectStream, Result, SearchRequest, async_trait};
+use tidelock_connector_api::{
+    AsyncUpdates, Connector, Finding, LiveSync, ObjectStream, Provision, Result, SearchRequest, async_trait,
+};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
 use tidelock_model::{Diagnostic, Diagnostics};
@@ -14,7 +16,7 @@ use crate::config::{LdapConfig, SynchronizationStrategy};
 use crate::message::Scope;
 use crate::schema::Directory;
 use crate::translate::translate;
-use crate::{live_sync, lookup, search};
+use crate::{capabilities, live_sync, lookup, search};
 
 /// An LDAP directory as a resource.
 #[derive(Clone)]
@@ -122,6 +124,14 @@ impl Connector for Ldap {
         let strategy = self.config().synchronization;
         let possible = matches!(strategy, SynchronizationStrategy::Auto | SynchronizationStrategy::Syncrepl);
         (possible && live_sync::is_by_uuid(self)).then_some(self)
+    }
+
+    fn provision(&self) -> Option<&dyn Provision> {
+        Some(self)
+    }
+
+    async fn capabilities(&self) -> Result<Vec<Finding>> {
+        capabilities::measure(self).await
     }
 }
 

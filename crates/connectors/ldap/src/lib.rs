@@ -3,10 +3,10 @@
 //! A search is read page by page, when whoever asked for it takes more; whatever keeps a server from giving everything makes
 //! it incomplete, so that nothing is taken for deleted because of it. Entries are identified by `entryUUID` or what stands
 //! for it, so that a renamed entry stays the same object. See the `README.md` beside this crate.
-#![allow(dead_code)]
 
 mod async_updates;
 mod ber;
+mod capabilities;
 mod client;
 mod config;
 mod connector;
@@ -17,6 +17,7 @@ mod filter;
 mod live_sync;
 mod lookup;
 mod message;
+mod provision;
 mod root_dse;
 mod schema;
 mod search;

@@ -131,7 +131,7 @@ pub(crate) struct RawEntry<'a> {
     attributes: Reader<'a>,
 }
 
-/// The answer to an extended request, beyond its outcome.
+/// What an extended or intermediate answer says, beyond an outcome.
 pub(crate) struct ExtendedAnswer<'a> {
     pub(crate) name: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
@@ -345,9 +345,9 @@ impl Message {
     }
 
     /// The name and value of an intermediate answer.
-    pub(crate) fn intermediate(&self) -> Result<(Option<&[u8]>, Option<&[u8]>), Malformed> {
+    pub(crate) fn intermediate(&self) -> Result<ExtendedAnswer<'_>, Malformed> {
         let mut content = Reader::new(&self.content);
-        Ok((content.optional(tag::context(0))?, content.optional(tag::context(1))?))
+        Ok(ExtendedAnswer { name: content.optional(tag::context(0))?, value: content.optional(tag::context(1))? })
     }
 
     /// The value of a control that came with the message; empty where it has none. None where there is no such control.

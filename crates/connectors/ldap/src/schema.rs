@@ -51,7 +51,8 @@ pub(crate) struct Attribute {
     pub(crate) asked_as: Option<Arc<str>>,
     pub(crate) form: Form,
     pub(crate) rule: MatchingRule,
-    pub(crate) multi_valued: bool,
+    /// Whether its values are sent in binary form only.
+    pub(crate) in_binary: bool,
     /// What the server can compare.
     pub(crate) equality: bool,
     pub(crate) ordering: bool,
@@ -264,7 +265,7 @@ impl Builder<'_> {
             asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
             form,
             rule,
-            multi_valued,
+            in_binary: found.and_then(|found| found.syntax.as_deref()).is_some_and(is_in_binary),
             equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
             ordering: found.is_some_and(|found| found.ordering.is_some()),
             substring: found.is_some_and(|found| found.substring.is_some()),
@@ -296,9 +297,14 @@ fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) ->
         Some("12" | "34") => Form::Name,
         Some("24") => Form::Time(timestamps),
         Some("27") => Form::Integer,
-        Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40") => Form::Binary,
+        Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40" | "49") => Form::Binary,
         _ => Form::Text,
     }
+}
+
+/// Whether a syntax is one of certificates and the like, whose values have no other form than the binary one.
+fn is_in_binary(syntax: &str) -> bool {
+    matches!(syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1."), Some("8" | "9" | "10" | "49"))
 }
 
 /// When two values are the same, by the equality rule (RFC 4517, 4.2).

@@ -110,16 +110,16 @@ impl Objects {
         items
     }
 
+    fn is_wanted(&self, object: &ResourceObject) -> bool {
+        self.check.as_ref().is_none_or(|filter| filter.matches(&object.attributes))
+    }
+
     async fn fill(&mut self, items: &mut Vec<Result<Found>>) -> Result<()> {
         let (messages, verdict) = self.walk.batch().await?;
         for message in messages {
             match read_entry(self.walk.pool(), &mut self.reader, &message).await? {
-                Some(Ok(object)) => {
-                    if self.check.as_ref().is_none_or(|filter| filter.matches(&object.attributes)) {
-                        items.push(Ok(Found::Object(object)));
-                    }
-                }
-                Some(Err(error)) => items.push(Err(error)),
+                Some(Ok(object)) if !self.is_wanted(&object) => {}
+                Some(object) => items.push(object.map(Found::Object)),
                 None => {}
             }
         }

@@ -57,6 +57,11 @@ impl AttributeType {
     pub(crate) fn name(&self) -> &str {
         self.names.first().unwrap_or(&self.oid)
     }
+
+    /// Whether a name is one of its names, in any case.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.names.iter().chain([&self.oid]).any(|known| known.eq_ignore_ascii_case(name))
+    }
 }
 
 impl Class {

@@ -62,11 +62,6 @@ impl Subject {
         &self.directory
     }
 
-    /// The name of the class, where it is one only.
-    pub(crate) fn class(&self) -> Option<Arc<str>> {
-        self.class.as_ref().map(|class| Arc::clone(&class.name))
-    }
-
     /// How the identifier of an entry is read.
     pub(crate) fn identifier_form(&self) -> Form {
         self.directory.identifier_form()

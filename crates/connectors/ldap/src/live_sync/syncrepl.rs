@@ -11,7 +11,7 @@ use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
-use crate::message::{Control, Message, Request, Search, answer, oid};
+use crate::message::{Control, ExtendedAnswer, Message, Request, Search, answer, oid};
 use crate::value::uuid_text;
 
 /// How many events are handed over at once at most.
@@ -293,7 +293,7 @@ fn sync_done(message: &Message) -> Result<Option<Done>, Malformed> {
 
 /// What comes in between (RFC 4533, 2.5). None where it is about something else.
 pub(crate) fn info(message: &Message) -> Result<Option<Info>, Malformed> {
-    let (name, value) = message.intermediate()?;
+    let ExtendedAnswer { name, value } = message.intermediate()?;
     if name != Some(oid::SYNC_INFO.as_bytes()) {
         return Ok(None);
     }

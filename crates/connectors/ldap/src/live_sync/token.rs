@@ -36,11 +36,15 @@ pub(super) fn make(subject: u64, position: &Position) -> Token {
     match position {
         Position::Cookie(cookie) => {
             text.push_str("cookie:");
-            cookie.iter().for_each(|byte| drop(write!(text, "{byte:02x}")));
+            for byte in cookie {
+                let _ = write!(text, "{byte:02x}");
+            }
         }
         Position::Time(time) => {
             let _ = write!(text, "time:{}:{}:", time.latest, time.compared);
-            time.seen.iter().for_each(|digest| drop(write!(text, "{digest:016x}")));
+            for digest in &time.seen {
+                let _ = write!(text, "{digest:016x}");
+            }
         }
     }
     let checksum = digest(text.as_bytes());
@@ -93,7 +97,7 @@ pub(crate) fn expired(why: &str) -> Error {
 fn bytes(hex: &str) -> Option<Vec<u8>> {
     let digits: Vec<u32> = hex.chars().map(|c| c.to_digit(16)).collect::<Option<_>>()?;
     // Two digits fit into a byte.
-    (digits.len() % 2 == 0).then(|| digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
+    digits.len().is_multiple_of(2).then(|| digits.chunks(2).map(|pair| (pair[0] * 16 + pair[1]) as u8).collect())
 }
 
 /// FNV-1a: the same on every machine and in every version, which is all that is asked of it.

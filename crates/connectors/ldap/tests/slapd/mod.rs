@@ -16,6 +16,7 @@ use tempfile::TempDir;
 use tidelock_ldap::{Bind, Ldap, LdapConfig, PasswordSource};
 
 pub mod proxy;
+pub mod reading;
 
 /// The name of everything.
 pub const SUFFIX: &str = "dc=example,dc=org";
@@ -33,6 +34,7 @@ pub const PASSWORD: &str = "sesame";
 pub struct Slapd {
     folder: TempDir,
     port: u16,
+    tls_port: u16,
     child: Option<Child>,
 }
 
@@ -78,7 +80,7 @@ impl Slapd {
         let mut slapadd = tool("slapadd");
         let added = slapadd.arg("-q").arg("-w").arg("-f").arg(folder.path().join("slapd.conf")).arg("-l").arg(&file);
         succeed(added, "slapadd");
-        let mut server = Self { folder, port: 0, child: None };
+        let mut server = Self { folder, port: 0, tls_port: 0, child: None };
         server.run();
         server
     }
@@ -87,9 +89,11 @@ impl Slapd {
     pub fn run(&mut self) {
         for _ in 0..10 {
             if self.port == 0 {
-                self.port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+                // Both at the same time, so that they are not the same.
+                let free = [0, 0].map(|_: u8| TcpListener::bind("127.0.0.1:0").unwrap());
+                [self.port, self.tls_port] = free.map(|listener| listener.local_addr().unwrap().port());
             }
-            let url = format!("ldap://127.0.0.1:{}/", self.port);
+            let url = format!("ldap://127.0.0.1:{}/ ldaps://127.0.0.1:{}/", self.port, self.tls_port);
             let mut command = tool("slapd");
             command.args(["-d", "0", "-h", &url, "-f"]).arg(self.folder.path().join("slapd.conf"));
             let log = fs::File::create(self.folder.path().join("log")).unwrap();
@@ -131,6 +135,11 @@ impl Slapd {
 
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The port at which everything is encrypted.
+    pub fn tls_port(&self) -> u16 {
+        self.tls_port
     }
 
     pub fn folder(&self) -> &Path {
