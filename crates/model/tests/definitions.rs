@@ -535,6 +535,7 @@ fn unknown_items_get_their_nearest_name() {
             -:4:32: warning[unknown-item]: 'resourceObjects' has no item 'objectClass'; it is ignored
               help: did you mean 'objectclass'?
             -:4:60: warning[unknown-item]: 'resourceObjects' has no item 'urn:x#kind'; it is ignored
+              help: 'kind' is in the namespace http://midpoint.evolveum.com/xml/ns/public/common/common-3; declare another for what is within it only
             -:5:1: warning[unknown-item]: 'activity' has no item 'workerThreads'; it is ignored
             -:6:15: warning[not-supported]: 'buckets' in 'distribution' is not supported yet; it has no effect
               help: remove 'buckets' if the definition does not depend on it

@@ -180,8 +180,12 @@ pub fn resource_oid(set: &ResourceObjectSet) -> Result<&Oid, Diagnostic> {
     let reference = set.resource_ref.as_ref();
     reference.and_then(|reference| reference.oid.as_ref()).ok_or_else(|| match reference {
         None => no_resource(&set.place),
-        Some(reference) => Diagnostic::error("no-resource", &reference.place, "'resourceRef' has no OID")
-            .with_help("give the OID of the resource in the attribute 'oid'"),
+        Some(reference) => {
+            Diagnostic::error("no-resource", &reference.place, "'resourceRef' has no OID").with_help(match reference.filter {
+                Some(_) => "give the OID of the resource in 'oid': the filter of a reference is not evaluated when a task runs",
+                None => "give the OID of the resource in 'oid'",
+            })
+        }
     })
 }
 
@@ -304,6 +308,15 @@ impl Resolution<'_> {
                     .with_help("add 'kind', or remove 'intent'"))
             }
             Cell::Whole | Cell::Ignored => Ok(Resolved::whole()),
+            Cell::NoClass if query.is_some_and(query::Configured::names_class) => Err(Diagnostic::error(
+                "no-object-class",
+                &self.set.place,
+                format!(
+                    "{} needs the class beside the query as well: what is gone cannot be found by a query",
+                    self.rules.activity
+                ),
+            )
+            .with_help("say it in the object set, too: 'kind' and 'intent', or 'objectclass'")),
             Cell::NoClass => Err(no_class()),
             Cell::Query => match query {
                 Some(query) if query.names_class() => Ok(Resolved::whole()),
@@ -348,6 +361,9 @@ impl Resolution<'_> {
             Some(query) => query.resolve(self.policy, given, &found, &mut self.diagnostics)?,
             None => found.clone(),
         };
+        if let Some(query) = &used {
+            self.diagnostics.extend(query.contradiction(&built.post_filter));
+        }
         let scope = if rules.selects { &searched } else { &Resolved::whole() };
         built.scope = scope.scope.clone();
         built.class.clone_from(&scope.class);

@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         };
         if !supported {
             let warning = Diagnostic::warning("not-supported", place, format!("the property '{name}' has no effect yet"));
-            self.diagnostics.push(warning);
+            self.diagnostics.push(warning.with_help(format!("remove '{name}' if reading the file does not depend on it")));
         }
         self.properties.push(property);
     }

@@ -16,6 +16,9 @@ pub(crate) trait Leaf: Sized {
     /// Whether JSON and YAML have it without quotes.
     const LITERAL: bool = false;
 
+    /// Whether it may be written as a PolyString with its parts `orig` and `norm`, as exports have it.
+    const POLY: bool = false;
+
     /// The text without the space around it that means nothing.
     fn bare(text: &str) -> &str {
         text.trim()
@@ -151,19 +154,25 @@ impl std::fmt::Display for Duration {
 /// A node that should hold a text alone.
 fn only_text<'a>(node: &'a Node, reading: &mut Reading) -> Option<&'a str> {
     if let Some(child) = node.children.first() {
-        reading.report(Diagnostic::error(
-            "bad-value",
-            &child.place,
-            format!("'{}' is a simple value, and has '{}' inside", shorten(node.local()), shorten(child.local())),
-        ));
+        let message = format!("'{}' is a simple value, and has '{}' inside", shorten(node.local()), shorten(child.local()));
+        reading.report(Diagnostic::error("bad-value", &child.place, message).with_help("write the value alone"));
         return None;
     }
     Some(node.text())
 }
 
+/// What a PolyString is in its original form, if the node has it in parts.
+fn original(node: &Node) -> Option<&str> {
+    let is_part = |child: &Node| matches!(child.local(), "orig" | "norm" | "lang" | "translation");
+    node.children.iter().all(is_part).then(|| node.child("orig"))?.filter(|orig| orig.children.is_empty()).map(Node::text)
+}
+
 impl<T: Leaf> Content for At<T> {
     fn read(node: &Node, reading: &mut Reading) -> Option<Self> {
-        let text = only_text(node, reading)?;
+        let text = match original(node).filter(|_| T::POLY) {
+            Some(text) => text,
+            None => only_text(node, reading)?,
+        };
         match T::parse(T::bare(text)) {
             Ok(value) => Some(Self { value, place: node.place.clone() }),
             Err(refused) => {
@@ -220,6 +229,8 @@ pub(crate) fn qname_text(name: &QName) -> String {
 }
 
 impl Leaf for String {
+    const POLY: bool = true;
+
     /// Several lines, a script say, keep their indentation; a single one is a name, or as good as one.
     fn bare(text: &str) -> &str {
         let trimmed = text.trim();

@@ -150,6 +150,11 @@ impl Reading {
         );
         self.report(match nearest(child.local(), known) {
             Some(name) if table.accepts(child) => found.with_help(format!("did you mean '{name}'?")),
+            // Often the default namespace of what is within is declared one element too early.
+            Some(name) if name == child.local() => {
+                let namespace = table.namespaces.first().copied().unwrap_or(ns::COMMON);
+                found.with_help(format!("'{name}' is in the namespace {namespace}; declare another for what is within it only"))
+            }
             _ => found,
         });
     }

@@ -142,7 +142,10 @@ impl Node {
 /// A name in a text or an attribute value; see [`Node::qname_reporting`].
 pub(crate) fn resolve_reporting(text: &str, scope: &Scope, place: &Place, diagnostics: &mut Diagnostics) -> Option<QName> {
     if text.trim().is_empty() {
-        diagnostics.push(Diagnostic::error("bad-value", place, "a qualified name is expected here, and there is nothing"));
+        diagnostics.push(
+            Diagnostic::error("bad-value", place, "a qualified name is expected here, and there is nothing")
+                .with_help("write a name, such as ri:AccountObjectClass, or remove the item"),
+        );
         return None;
     }
     match scope.resolve(text) {

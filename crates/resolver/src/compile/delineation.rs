@@ -30,7 +30,14 @@ pub(super) fn class(
     let structural = names::class(schema, name)?;
     let mut class = Arc::clone(structural);
     for auxiliary in delineation.iter().flat_map(|delineation| &delineation.auxiliary_object_class) {
-        for attribute in &names::class(schema, auxiliary)?.attributes {
+        let auxiliary = match names::class(schema, auxiliary) {
+            Ok(auxiliary) => auxiliary,
+            Err(error) => {
+                diagnostics.push(error);
+                continue;
+            }
+        };
+        for attribute in &auxiliary.attributes {
             if class.attribute(&attribute.name).is_none() {
                 Arc::make_mut(&mut class).attributes.push(attribute.clone());
             }
@@ -40,7 +47,13 @@ pub(super) fn class(
         let Some(rule) = &item.matching_rule else { continue };
         // What is wrong with the item itself is found with its mappings.
         let Ok(attribute) = mappings::attribute_of(item, structural) else { continue };
-        let wanted = names::matching_rule(rule)?;
+        let wanted = match names::matching_rule(rule) {
+            Ok(wanted) => wanted,
+            Err(error) => {
+                diagnostics.push(error);
+                continue;
+            }
+        };
         if attribute.matching_rule == wanted {
             continue;
         }

@@ -77,13 +77,15 @@ pub(super) fn unsupported(language: Option<&str>, code: &str, place: &Place) -> 
         place,
         format!("scripts in {} are not supported", language_name(language)),
     );
-    match equivalent(code) {
+    // Velocity prints what it is given: a name alone stands for itself there.
+    let computes = !language.is_some_and(|language| language.trim().to_ascii_lowercase().ends_with("velocity"));
+    match Some(code).filter(|_| computes).and_then(equivalent) {
         Some(equivalent) => error.with_help(format!("the script is the same as {equivalent}")),
         None => error.with_help("use asIs, path or value, or let the resource give the value ready-made"),
     }
 }
 
-fn language_name(language: Option<&str>) -> String {
+pub(crate) fn language_name(language: Option<&str>) -> String {
     let text = language.unwrap_or_default().trim();
     let name = text.rsplit(['#', '/']).next().unwrap_or_default();
     match name.to_ascii_lowercase().as_str() {

@@ -17,7 +17,7 @@ use crate::policy::{AttributeCaching, ClassPolicy, ResourcePolicy, TypePolicy};
 
 mod correlation;
 mod delineation;
-mod expression;
+pub(crate) mod expression;
 mod inherit;
 mod legacy_correlation;
 mod mappings;
@@ -56,7 +56,10 @@ impl Compiler<'_> {
             .filter_map(|class| self.class_policy(class))
             .collect();
         self.check_defaults(&types, &definitions);
-        self.warn_of_unreachable(&types);
+        // A type whose filter is wrong takes no more than it should once that is corrected.
+        if !self.diagnostics.iter().any(Diagnostic::is_error) {
+            self.warn_of_unreachable(&types);
+        }
         self.warn_of_unused_legacy(&definitions);
         Some(ResourcePolicy { types, classes, schema: Arc::new(self.schema.clone()), caching })
     }

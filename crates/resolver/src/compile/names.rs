@@ -128,7 +128,7 @@ pub(super) fn focus_type(name: &At<QName>) -> Result<FocusType, Diagnostic> {
         let diagnostic = Diagnostic::error("bad-value", &name.place, error.to_string());
         match nearest(name.local(), known) {
             Some(near) => diagnostic.with_help(format!("did you mean '{near}'?")),
-            None => diagnostic,
+            None => diagnostic.with_help("name one of these; a special sort of person is a UserType as well"),
         }
     })
 }

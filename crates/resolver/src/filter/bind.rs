@@ -2,13 +2,15 @@
 
 use tidelock_model::definition::nearest;
 use tidelock_model::filter::{
-    BoundFilter, Condition, ExistsClause, Filter, ItemPath, Literal, Operand, Operator, PathStep, SubstringClause, ValueClause,
+    BoundFilter, Condition, ExistsClause, Filter, FilterExpression, ItemPath, Literal, Operand, Operator, PathStep,
+    SubstringClause, ValueClause,
 };
 use tidelock_model::name::ns;
 use tidelock_model::object::{AttributeDefinition, MatchingRule, ObjectClass, ValueType};
 use tidelock_model::{Diagnostic, Place, QName, Timestamp, Value};
 
 use super::print::name_of;
+use crate::compile::expression::language_name;
 
 /// What a bound filter is for, which decides how texts are compared where the filter itself does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,7 +97,7 @@ impl Binder<'_> {
                     "compare with a value; texts go into quotes",
                 ));
             }
-            Operand::Path(_) | Operand::Expression(_) => return Err(self.not_evaluated(filter, &clause.path)),
+            operand => return Err(self.not_evaluated(filter, &clause.path, operand)),
         };
         let condition = match (clause.operator, values.as_slice()) {
             (Operator::Equal, []) => {
@@ -142,7 +144,7 @@ impl Binder<'_> {
                     return Err(self.error("several-values", filter, message).with_help("join several conditions with 'or'"));
                 }
             },
-            Operand::Path(_) | Operand::Expression(_) => return Err(self.not_evaluated(filter, &clause.path)),
+            operand => return Err(self.not_evaluated(filter, &clause.path, operand)),
         };
         if attribute.value_type != ValueType::String {
             let message = format!("the values of '{}' are no texts, so they contain none", attribute.name);
@@ -225,7 +227,12 @@ impl Binder<'_> {
         })
     }
 
-    fn not_evaluated(&self, filter: &Filter, path: &ItemPath) -> Diagnostic {
+    fn not_evaluated(&self, filter: &Filter, path: &ItemPath, operand: &Operand) -> Diagnostic {
+        if let Operand::Expression(FilterExpression::Script { language, .. }) = operand {
+            let language = language_name(language.as_deref());
+            let message = format!("'{path}' is compared with the value of a script, and scripts in {language} are not supported");
+            return self.error("unsupported-script-language", filter, message).with_help("write the value itself");
+        }
         self.unsupported(
             filter,
             format!("the value that '{path}' is compared with is an expression, which is not evaluated here"),

@@ -73,8 +73,14 @@ fn holder(node: &Node, depth: usize) -> Result<Filter, Diagnostic> {
         });
     };
     if let Some(second) = clauses.next() {
-        return Err(syntax(&second.place, format!("'{}' holds several clauses, and there must be one", node.local()))
-            .with_help("join them with 'and' or 'or'"));
+        let error = syntax(&second.place, format!("'{}' holds several clauses, and there must be one", node.local()));
+        return Err(match first.local() {
+            // What JSON and YAML have as a list are elements of one name.
+            same @ ("and" | "or") if second.local() == same => error.with_help(format!(
+                "put all clauses into one '{same}'; in JSON and YAML it holds no list but an object, such as \"{same}\": {{ \"equal\": [ … ], \"substring\": [ … ] }}"
+            )),
+            _ => error.with_help("join them with 'and' or 'or'"),
+        });
     }
     clause(first, depth)
 }
@@ -85,7 +91,8 @@ fn known_parts(name: &str) -> Option<&'static [&'static str]> {
 
 fn clause(node: &Node, depth: usize) -> Result<Filter, Diagnostic> {
     if depth >= MAX_DEPTH {
-        return Err(syntax(&node.place, format!("clauses are nested more than {MAX_DEPTH} deep")));
+        return Err(syntax(&node.place, format!("clauses are nested more than {MAX_DEPTH} deep"))
+            .with_help("say it with fewer levels: an 'and' can hold any number of clauses"));
     }
     let Some(parts) = known_parts(node.local()) else {
         let error = syntax(&node.place, format!("there is no clause '{}'", node.local()));

@@ -75,7 +75,7 @@ pub(super) fn resolve(
         return Ok(Resolved { scope: Scope::Class(Arc::clone(&class)), class: Some(class) });
     };
     let resolved = match &given.intent {
-        Some(intent) => exact(policy, kind, intent)?,
+        Some(intent) => exact(policy, kind, intent, diagnostics)?,
         None => default(policy, kind, diagnostics)?,
     };
     if let (Some(wanted), Some(class)) = (&given.class, &resolved.class) {
@@ -128,9 +128,15 @@ pub(super) fn delineation(
     }
 }
 
-fn exact(policy: &ResourcePolicy, kind: &At<Kind>, intent: &At<String>) -> Result<Resolved, Diagnostic> {
+fn exact(
+    policy: &ResourcePolicy,
+    kind: &At<Kind>,
+    intent: &At<String>,
+    diagnostics: &mut Diagnostics,
+) -> Result<Resolved, Diagnostic> {
     let Some(wanted) = Intent::new(intent) else {
-        return Err(Diagnostic::error("unknown-object-type", &intent.place, "an intent cannot be empty"));
+        return Err(Diagnostic::error("unknown-object-type", &intent.place, "an intent cannot be empty")
+            .with_help("name the intent of an object type, or remove 'intent'"));
     };
     let id = TypeId { kind: kind.value, intent: wanted };
     if let Some(index) = policy.type_of(&id) {
@@ -139,6 +145,8 @@ fn exact(policy: &ResourcePolicy, kind: &At<Kind>, intent: &At<String>) -> Resul
     if intent.value == Intent::DEFAULT
         && let Some(class) = default_account(policy, kind)?
     {
+        let message = format!("the resource has no object type {id}");
+        warn_of_default_class(policy, &class, "default-account-class", intent, message, diagnostics);
         return Ok(class);
     }
     let types = || policy.types.iter().map(|type_| type_.id.to_string());
@@ -170,6 +178,8 @@ fn default(policy: &ResourcePolicy, kind: &At<Kind>, diagnostics: &mut Diagnosti
         return Ok(of_type(policy, index));
     }
     if let Some(class) = default_account(policy, kind)? {
+        let message = "no object type is the default for the kind 'account'".to_owned();
+        warn_of_default_class(policy, &class, "kind-without-intent", kind, message, diagnostics);
         return Ok(class);
     }
     let intents: Vec<String> =
@@ -199,6 +209,26 @@ fn default_account(policy: &ResourcePolicy, kind: &At<Kind>) -> Result<Option<Re
         )
         .with_help("define an object type, or name an 'objectclass'")),
     }
+}
+
+/// Where there are types, the class as a whole is hardly what somebody wants who does not name it.
+fn warn_of_default_class<T>(
+    policy: &ResourcePolicy,
+    resolved: &Resolved,
+    code: &'static str,
+    at: &At<T>,
+    why: String,
+    diagnostics: &mut Diagnostics,
+) {
+    let types: Vec<_> = policy.types.iter().filter(|type_| type_.id.kind == Kind::Account).map(|t| t.id.to_string()).collect();
+    if types.is_empty() {
+        return;
+    }
+    let class = resolved.class.as_ref().map_or("", |class| &class.name);
+    diagnostics.push(
+        Diagnostic::warning(code, &at.place, format!("{why}, so the objects of the class '{class}' are meant, of whatever type"))
+            .with_help(format!("name 'intent' as one of these types has it: {}", listed(&types))),
+    );
 }
 
 fn of_type(policy: &ResourcePolicy, index: usize) -> Resolved {

@@ -13,7 +13,7 @@ use crate::compile::names;
 use crate::filter::{self, Purpose, Split};
 use crate::matrix::QueryUse;
 use crate::object_set::definition::{Coordinates, Resolved, resolve};
-use crate::object_set::{Paging, Resolution, ShadowScope};
+use crate::object_set::{Paging, PostFilter, Resolution, ShadowScope};
 use crate::policy::ResourcePolicy;
 
 pub(super) use crate::filter::print;
@@ -107,6 +107,31 @@ impl Configured {
             None => effective.intent = None,
         }
         resolve(policy, &effective, diagnostics)
+    }
+
+    /// A warning where the query asks for objects that the check of each object then turns away.
+    pub(super) fn contradiction(&self, check: &PostFilter) -> Option<Diagnostic> {
+        fn differing<'a>(asked: &'a str, checked: Option<&'a str>) -> Option<(&'a str, &'a str)> {
+            checked.filter(|checked| *checked != asked).map(|checked| (asked, checked))
+        }
+        let Coordinates { kind, intent, class } = &self.coordinates;
+        let kind = kind.as_ref().and_then(|kind| {
+            Some(("kind", &kind.place, differing(kind.value.as_str(), check.kind.as_ref().map(|kind| kind.as_str()))?))
+        });
+        let intent = intent.as_ref().and_then(|intent| {
+            Some(("intent", &intent.place, differing(intent, check.intent.as_ref().map(|intent| intent.as_str()))?))
+        });
+        let class = class
+            .as_ref()
+            .and_then(|class| Some(("objectclass", &class.place, differing(class.value.local(), check.class.as_deref())?)));
+        let (item, place, (asked, checked)) = kind.or(intent).or(class)?;
+        let message = format!(
+            "the query asks for objects of {item} '{asked}', and of what is found only objects of {item} '{checked}' are processed"
+        );
+        Some(
+            Diagnostic::warning("contradicting-query", place, message)
+                .with_help(format!("say the same in the query and in '{item}', or leave one of them out")),
+        )
     }
 
     /// The query's conditions on attributes.

@@ -91,28 +91,24 @@ fn types_are_defined_once_and_have_one_default() {
     check(
         &types("account/a class=account default\naccount/b class=account defaultForKind order=1"),
         expect![[r#"
-        -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:12:9: error[several-default-object-types]: account/b is another default for the kind 'account'
-            leave one type of the kind as its default
-        -:5:9: warning[unreachable-object-type]: no object is ever classified as account/a, because account/b takes all objects of 'account'
-            add a 'filter' to the delineation of account/b, or a smaller 'classificationOrder' to this one
-    "#]],
+            -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+            -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+            -:12:9: error[several-default-object-types]: account/b is another default for the kind 'account'
+                leave one type of the kind as its default
+        "#]],
     );
     check(
         &types("account/a class=account defaultForObjectClass\ngeneric/b class=account default order=1"),
         expect![[r#"
-        -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:10:9: info[no-synchronization]: generic/b has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:12:9: error[several-default-object-types]: generic/b is another default for the object class 'account'
-            leave one type of the class as its default
-        -:5:9: warning[unreachable-object-type]: no object is ever classified as account/a, because generic/b takes all objects of 'account'
-            add a 'filter' to the delineation of generic/b, or a smaller 'classificationOrder' to this one
-    "#]],
+            -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+            -:10:9: info[no-synchronization]: generic/b has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+            -:12:9: error[several-default-object-types]: generic/b is another default for the object class 'account'
+                leave one type of the class as its default
+        "#]],
     );
     check(
         &types("account/a class=account default\naccount/b class=account default lifecycleState=draft"),

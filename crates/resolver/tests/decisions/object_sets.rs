@@ -158,9 +158,9 @@ fn what_is_wrong_is_said_with_its_cure() {
         ActivityKind::Import,
         "resourceRef: { type: ResourceType }\nkind: account",
         expect![[r#"
-        -:8:11: error[no-resource]: 'resourceRef' has no OID
-            give the OID of the resource in the attribute 'oid'
-    "#]],
+            -:8:11: error[no-resource]: 'resourceRef' has no OID
+                give the OID of the resource in 'oid'
+        "#]],
     );
     check(
         ActivityKind::Import,
@@ -360,13 +360,15 @@ fn queries_are_added_or_replace() {
         ActivityKind::Import,
         &format!("{set}{complete}"),
         expect![[r#"
-        type account/default account
-        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
-        query  resourceRef matches (oid = "r") and kind = "account" and intent = "default" and attributes/uid = "1"
-        apply  replace
-        search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
-        check  account service -
-    "#]],
+            type account/default account
+            base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+            query  resourceRef matches (oid = "r") and kind = "account" and intent = "default" and attributes/uid = "1"
+            apply  replace
+            search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
+            check  account service -
+            -:11:87: warning[contradicting-query]: the query asks for objects of intent 'default', and of what is found only objects of intent 'service' are processed
+                say the same in the query and in 'intent', or leave one of them out
+        "#]],
     );
     check(
         ActivityKind::Import,
@@ -393,13 +395,15 @@ fn queries_are_added_or_replace() {
         ActivityKind::ResourceObjects,
         &format!("{set}{other_type}"),
         expect![[r#"
-        type account/default account
-        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
-        query  intent = "default" and attributes/uid = "1" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
-        apply  append
-        search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
-        check  account service -
-    "#]],
+            type account/default account
+            base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+            query  intent = "default" and attributes/uid = "1" and resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+            apply  append
+            search And([Attribute { name: "ou", rule: Exact, condition: AnyOf([String("people")]) }, Attribute { name: "uid", rule: Exact, condition: AnyOf([String("1")]) }])
+            check  account service -
+            -:11:30: warning[contradicting-query]: the query asks for objects of intent 'default', and of what is found only objects of intent 'service' are processed
+                say the same in the query and in 'intent', or leave one of them out
+        "#]],
     );
     check(
         ActivityKind::ResourceObjects,

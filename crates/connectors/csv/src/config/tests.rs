@@ -78,8 +78,11 @@ fn what_is_not_honoured_is_said() {
         "filePath=/abs/hr.csv\nuniqueAttribute=uid\ntmpFolder=/tmp\nobjectClassDefinition=x\ncontainer=false\nauxiliary=true\nreadOnly=true\nencoding=Cp1252",
         expect![[r#"
             -:3:1: warning[not-supported]: the property 'tmpFolder' has no effect yet
+              help: remove 'tmpFolder' if reading the file does not depend on it
             -:4:1: warning[not-supported]: the property 'objectClassDefinition' has no effect yet
+              help: remove 'objectClassDefinition' if reading the file does not depend on it
             -:6:1: warning[not-supported]: the property 'auxiliary' has no effect yet
+              help: remove 'auxiliary' if reading the file does not depend on it
             /abs/hr.csv windows-1252 None
         "#]],
     );

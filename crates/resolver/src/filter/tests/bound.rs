@@ -178,7 +178,7 @@ fn what_cannot_be_bound_is_named() {
     check(
         "uid = `1`",
         expect![
-            "1:1 [unsupported-filter] the value that 'uid' is compared with is an expression, which is not evaluated here | write the value itself"
+            "1:1 [unsupported-script-language] 'uid' is compared with the value of a script, and scripts in Groovy are not supported | write the value itself"
         ],
     );
     check(
