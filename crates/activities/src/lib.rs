@@ -1,4 +1,4 @@
-//! The activities: import, reconciliation and their kin, over one runner.
+//! The activities: import, reconciliation, reclassification and cleanup of shadows, over one runner.
 //!
 //! An activity is a function over one [`runner`](self) and one way to synchronize an object. It names no connector and no
 //! database: it sees [`Connectors`], `dyn Connector` and `dyn Repo`. All judgement is the resolver's.
@@ -9,23 +9,28 @@
 mod connectors;
 mod engine;
 mod error;
+mod error_handling;
 mod explain;
-mod import;
+mod objects;
 mod part;
+mod plan;
 mod prepare;
 mod progress;
-mod reconciliation;
 mod report;
 mod run;
+mod shadows;
 mod source;
 mod state;
 mod statistics;
 mod synchronize;
+mod tailoring;
+mod unused;
 
 pub use connectors::{Connectors, OpenError, ResourceEntry};
 pub use engine::{Clock, Engine, SystemClock};
 pub use error::{Category, RunError};
 pub use explain::{ClassName, Explanation, Given, Named, TypeName, explain};
+pub use plan::not_runnable;
 pub use prepare::{Definitions, Options, Prepared, prepare};
 pub use progress::{NoProgress, Progress};
 pub use report::{

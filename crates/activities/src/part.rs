@@ -1,4 +1,4 @@
-//! What one part of a run works with, the same from its beginning to its end.
+//! What one step of a run works with, the same from its beginning to its end.
 
 use std::sync::Arc;
 
@@ -6,16 +6,18 @@ use tidelock_connector_api::{Connector, SearchRequest};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ObjectClass, ResourceObject};
 use tidelock_model::{Oid, Place, Timestamp};
-use tidelock_repo::ShadowFilter;
+use tidelock_repo::{Remaining, ResultFilter, ShadowFilter};
 use tidelock_resolver::channel::Channel;
+use tidelock_resolver::classify::Classification;
 use tidelock_resolver::fingerprint::Salt;
-use tidelock_resolver::object_set::ObjectSet;
+use tidelock_resolver::object_set::{ActivityKind, FailedSelection, ObjectSet, ShadowScope};
 use tidelock_resolver::policy::ResourcePolicy;
 
 use crate::engine::Engine;
+use crate::error_handling::ErrorHandling;
 use crate::report::Mode;
 
-/// One part of a run.
+/// One step of a run.
 pub(crate) struct Part {
     /// The surroundings. In a preview, its repository is the copy.
     pub(crate) engine: Engine,
@@ -28,17 +30,23 @@ pub(crate) struct Part {
     /// The task.
     pub(crate) task: Oid,
     /// Which part of the task's activity: `resourceObjects`; empty for the whole.
-    pub(crate) path: &'static str,
+    pub(crate) path: Arc<str>,
+    /// What is done.
+    pub(crate) activity: ActivityKind,
     /// Where the resource's connection is defined.
     pub(crate) place: Place,
     /// The objects that are meant.
     pub(crate) set: ObjectSet,
     /// The part of the set's condition that the connector cannot check.
     pub(crate) residual: BoundFilter,
+    /// The results that shadows must have, where only failed objects are meant.
+    pub(crate) results: Option<ResultFilter>,
     /// The way by which objects come.
     pub(crate) channel: Channel,
     /// How they are treated.
     pub(crate) mode: Mode,
+    /// What their failures do to the rest.
+    pub(crate) errors: ErrorHandling,
     /// The number of the run, by which an object met twice is recognized.
     pub(crate) run: u32,
     /// What fingerprints are made with.
@@ -47,7 +55,7 @@ pub(crate) struct Part {
     pub(crate) chunk: usize,
     /// How many tasks share what can be shared.
     pub(crate) workers: usize,
-    /// When the realization began. Seen marks are always later, whatever the clock says.
+    /// When the activity began that this is a part of. Seen marks are always later, whatever the clock says.
     pub(crate) started: Timestamp,
 }
 
@@ -63,19 +71,52 @@ impl Part {
         self.residual.matches(&object.attributes) && self.set.base_context.as_ref().is_none_or(|base| base.admits(object))
     }
 
-    /// The living shadows of the objects that are meant.
+    /// The living shadows that a part that goes through shadows is for.
     pub(crate) fn known_shadows(&self) -> ShadowFilter {
-        ShadowFilter {
-            resource: Some(self.resource.clone()),
-            class: self.set.shadow_filter.class.clone(),
-            kind: self.set.shadow_filter.kind,
-            intent: self.set.shadow_filter.intent.clone(),
-            dead: false,
+        self.shadows_of(&self.set.shadow_filter)
+    }
+
+    /// The living shadows of the objects that a search is for, as far as the repository can tell.
+    pub(crate) fn cached_shadows(&self) -> Remaining {
+        Remaining {
+            results: self
+                .results
+                .clone()
+                .filter(|_| self.selects(FailedSelection::Narrow) || self.selects(FailedSelection::Fetch)),
+            ..Remaining::all(self.shadows_of(&self.set.cached.shadows))
         }
     }
 
-    /// The time for marks: now, and later than the realization's beginning.
+    /// Whether failed objects alone are meant, and this is how they are found.
+    pub(crate) fn selects(&self, selection: FailedSelection) -> bool {
+        self.set.failed.as_ref().is_some_and(|failed| failed.selection == selection)
+    }
+
+    /// Whether objects that have a type keep it.
+    pub(crate) fn classification(&self) -> Classification {
+        match self.activity {
+            ActivityKind::ShadowReclassification => Classification::Forced,
+            _ => Classification::Keep,
+        }
+    }
+
+    /// Whether situations are all that is determined.
+    pub(crate) fn is_dry(&self) -> bool {
+        self.mode == Mode::DryRun
+    }
+
+    /// The time for marks: now, and later than the activity's beginning.
     pub(crate) fn now(&self) -> Timestamp {
-        self.engine.clock.now().max(Timestamp::from_millis(self.started.as_millis() + 1))
+        self.engine.clock.now().max(Timestamp::from_millis(self.started.as_millis().saturating_add(1)))
+    }
+
+    fn shadows_of(&self, scope: &ShadowScope) -> ShadowFilter {
+        ShadowFilter {
+            resource: Some(self.resource.clone()),
+            class: scope.class.clone(),
+            kind: scope.kind,
+            intent: scope.intent.clone(),
+            dead: false,
+        }
     }
 }

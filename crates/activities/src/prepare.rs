@@ -3,37 +3,30 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidelock_connector_api::{Connector, ErrorKind, SearchRequest};
-use tidelock_model::definition::{
-    Activity, AdministrativeAvailability, ExecutionMode, PredefinedConfiguration, ProcessingOption, Resource, ResourceObjectSet,
-    Task, Work, WorkKind,
-};
+use tidelock_connector_api::{Connector, ErrorKind};
+use tidelock_model::definition::{Activity, AdministrativeAvailability, Resource, ResourceObjectSet, Task};
 use tidelock_model::filter::BoundFilter;
-use tidelock_model::name::ns;
 use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
-use tidelock_repo::IndexedItem;
+use tidelock_repo::{IndexedItem, OperationStatus, ResultFilter};
 use tidelock_resolver::channel::Channel;
-use tidelock_resolver::object_set::{self, ActivityKind, ObjectSet, Profile, Scope};
+use tidelock_resolver::object_set::{self, ActivityKind, FailedObjects, ObjectSet, Profile};
 use tidelock_resolver::policy::ResourcePolicy;
-use tidelock_resolver::{compile, correlate, fingerprint};
+use tidelock_resolver::{cached, compile, correlate, fingerprint};
 
 use crate::connectors::{OpenError, ResourceEntry};
 use crate::engine::Engine;
 use crate::error::RunError;
-use crate::explain::{ClassName, Explanation, Given, Named, TypeName};
 use crate::part::Part;
-use crate::reconciliation;
+use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
+use crate::unused;
 
 /// How many objects make a chunk, unless somebody says otherwise.
 const CHUNK: usize = 1000;
 
 /// The largest chunk: what is in flight stays small whatever is asked for.
 const LARGEST_CHUNK: usize = 20_000;
-
-/// The most workers.
-const MOST_WORKERS: usize = 64;
 
 /// Where the definitions that a task refers to are found.
 #[async_trait]
@@ -61,41 +54,63 @@ pub struct Options {
 /// A task that can run.
 pub struct Prepared {
     pub(crate) task_name: String,
-    pub(crate) kind: Kind,
     pub(crate) mode: Mode,
+    pub(crate) outline: Outline,
+    pub(crate) steps: Vec<Step>,
+    pub(crate) profile: Profile,
     task_oid: Option<Oid>,
-    profile: Profile,
     chunk: usize,
-    workers: usize,
-    given: ResourceObjectSet,
-    resource: Resource,
-    resource_oid: Oid,
-    connector: Arc<dyn Connector>,
-    policy: Arc<ResourcePolicy>,
-    parts: Vec<PreparedPart>,
     diagnostics: Diagnostics,
 }
 
-/// The activities that can be run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Import,
-    Reconciliation,
+/// One activity that does something, with the objects it is for.
+pub(crate) struct Step {
+    /// Where it is among the activities of the task.
+    pub(crate) path: Arc<str>,
+    /// The path of the activity that it is a part of, or its own.
+    pub(crate) group: Arc<str>,
+    pub(crate) activity: ActivityKind,
+    pub(crate) mode: Mode,
+    /// Whether it is left out.
+    pub(crate) skipped: bool,
+    /// How old shadows are that a cleanup is for.
+    pub(crate) interval: Option<tidelock_model::definition::Duration>,
+    /// The objects as the definition has them.
+    pub(crate) given: ResourceObjectSet,
+    /// Where to find them; or why they cannot be found now.
+    pub(crate) scope: Result<StepScope, Unusable>,
+    workers: usize,
+    errors: crate::error_handling::ErrorHandling,
 }
 
-/// One part of an activity, with the objects it is for.
-struct PreparedPart {
-    path: &'static str,
-    activity: ActivityKind,
-    set: ObjectSet,
-    skipped: bool,
+/// The objects of a step.
+pub(crate) struct StepScope {
+    pub(crate) target: Arc<Target>,
+    pub(crate) set: ObjectSet,
 }
 
-/// Finds the resource, opens its connector, reads its schema, compiles its policy and resolves the object set of every
-/// part. Stores nothing.
+/// A resource that is opened.
+pub(crate) struct Target {
+    pub(crate) oid: Oid,
+    pub(crate) resource: Resource,
+    pub(crate) connector: Arc<dyn Connector>,
+    pub(crate) policy: Arc<ResourcePolicy>,
+}
+
+/// Why a resource cannot be used now. Its definition is not at fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    pub(crate) status: Status,
+    pub(crate) run_status: RunStatus,
+    pub(crate) error: Diagnostic,
+}
+
+/// Finds the resources, opens their connectors, reads their schemas, compiles their policies and resolves the object set of
+/// every step. Stores nothing.
 ///
 /// # Errors
-/// [`RunError::Definition`] for wrong definitions; [`RunError::NotBegun`] where the resource cannot be used now.
+/// [`RunError::Definition`] for wrong definitions; [`RunError::NotBegun`] where the resource of the first step cannot be used
+/// now. That of a later one may be back by then, or not.
 pub async fn prepare(
     engine: &Engine,
     definitions: &dyn Definitions,
@@ -103,95 +118,63 @@ pub async fn prepare(
     options: &Options,
 ) -> Result<Prepared, RunError> {
     let mut diagnostics = Diagnostics::new();
-    let activity = activity(task)?;
-    let (work, kind) = work(activity)?;
-    let mode = match options.mode {
-        Some(mode) => mode,
-        None => mode(activity)?,
-    };
-    let task_ref = TaskRef {
-        oid: task.oid.as_ref().map(|oid| oid.value.to_string()),
-        name: task.name.as_ref().map_or_else(String::new, |name| name.value.clone()),
-    };
-    let not_begun = |run_status, status, error: Diagnostic, diagnostics: &Diagnostics| {
-        RunError::NotBegun(Box::new(RunReport {
-            task: task_ref.clone(),
-            activity: kind.as_str().to_owned(),
-            mode,
-            status,
-            run_status,
-            task_state: TaskState::Suspended,
-            progress: Counts::default(),
-            activities: vec![ActivityReport { path: kind.paths()[0].to_owned(), status, ..ActivityReport::default() }],
-            error: Some(error),
-            diagnostics: diagnostics.clone(),
-        }))
-    };
+    let modern = task.modern();
+    if let Some(modern) = &modern {
+        diagnostics.extend(modern.diagnostics.iter().cloned());
+        if diagnostics.iter().any(Diagnostic::is_error) {
+            return Err(RunError::definition(diagnostics));
+        }
+    }
+    let task = modern.as_ref().map_or(task, |modern| &modern.task);
+    unused::report_task(task, &mut diagnostics);
+    let planned = activity(task).and_then(|activity| plan(activity, options.mode, options.workers, &mut diagnostics));
+    let Plan { outline, steps: planned, mode } = planned.map_err(|error| refused(&mut diagnostics, error))?;
+    let task_name = task.name.as_ref().map_or_else(String::new, |name| name.value.clone());
+    let task_oid = task.oid.as_ref().map(|oid| oid.value.clone());
 
-    let given = work.objects.clone().ok_or_else(|| one(object_set::no_resource(&work.place)))?;
-    let resource_oid = object_set::resource_oid(&given).map_err(one)?.clone();
-    let reference_place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place);
-    let entry =
-        definitions.resource(&resource_oid).await?.ok_or_else(|| one(unknown_resource(&resource_oid, reference_place)))?;
-    let resource = &entry.definition;
-    if let Some(status) = in_maintenance(resource) {
-        let error = Diagnostic::warning("resource-in-maintenance", status, "the resource is in maintenance")
-            .with_help("run the task again when 'administrativeAvailabilityStatus' is 'operational'");
-        return Err(not_begun(RunStatus::TemporaryError, Status::Warning, error, &diagnostics));
-    }
-    let place = resource.connector_configuration.as_ref().map_or(&resource.place, |configuration| &configuration.place);
-    let refused = |error: &tidelock_connector_api::Error, diagnostics: &Diagnostics| match End::of_error(error, place) {
-        End::Broken(_, diagnostic) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Unsupported) => one(*diagnostic),
-        End::Broken(run_status, diagnostic) => not_begun(run_status, Status::FatalError, *diagnostic, diagnostics),
-        End::Complete | End::Interrupted => one(Diagnostic::error("resource-error", place, error.full_message())),
-    };
-    let connector = match engine.connectors.open(&entry).await {
-        Ok((connector, warnings)) => {
-            diagnostics.extend(warnings);
-            connector
+    let mut opening = Opening { engine, definitions, opened: Vec::new() };
+    let mut steps = Vec::with_capacity(planned.len());
+    for planned in planned {
+        let step = opening.step(planned, options.profile, &mut diagnostics).await?;
+        if let Err(unusable) = &step.scope
+            && !step.skipped
+            && steps.iter().all(|step: &Step| step.skipped)
+        {
+            return Err(RunError::NotBegun(Box::new(RunReport {
+                task: TaskRef { oid: task_oid.as_ref().map(ToString::to_string), name: task_name },
+                activity: outline.activity,
+                mode,
+                status: unusable.status,
+                run_status: unusable.run_status,
+                task_state: TaskState::Suspended,
+                progress: Counts::default(),
+                activities: vec![ActivityReport {
+                    path: step.path.to_string(),
+                    status: unusable.status,
+                    ..ActivityReport::default()
+                }],
+                error: Some(unusable.error.clone()),
+                diagnostics,
+            })));
         }
-        Err(OpenError::Definition(found)) => return Err(RunError::definition(found)),
-        Err(OpenError::Connector(error)) => return Err(refused(&error, &diagnostics)),
-    };
-    let schema = connector.schema().await.map_err(|error| refused(&error, &diagnostics))?;
-    let (policy, found) = compile::compile(resource, &schema);
-    diagnostics.extend(found);
-    let Some(policy) = policy else { return Err(RunError::definition(diagnostics)) };
-    let parts = parts(activity, kind, &given, &policy, options.profile, &mut diagnostics)?;
-    for part in &parts {
-        if part.set.paging.as_ref().is_some_and(|paging| paging.order_by.is_some()) {
-            let message = "'orderBy' is not supported yet: objects come in the order of the resource";
-            diagnostics.push(Diagnostic::warning("not-supported", &given.place, message));
-            break;
-        }
+        steps.push(step);
     }
-    if let Some(handling) = activity.control_flow.as_ref().and_then(|flow| flow.error_handling.as_ref()) {
-        let message = "'errorHandling' is not supported yet: a failed object is recorded, and the run goes on";
-        diagnostics.push(Diagnostic::warning("not-supported", &handling.place, message));
-    }
-    let workers = activity.distribution.as_ref().and_then(|distribution| distribution.worker_threads.as_ref());
-    let workers = options.workers.unwrap_or_else(|| workers.and_then(|workers| usize::try_from(workers.value).ok()).unwrap_or(0));
     Ok(Prepared {
-        task_name: task_ref.name.clone(),
-        task_oid: task.oid.as_ref().map(|oid| oid.value.clone()),
-        kind,
+        task_name,
         mode,
+        outline,
+        steps,
         profile: options.profile,
+        task_oid,
         chunk: options.chunk.unwrap_or(CHUNK).clamp(1, LARGEST_CHUNK),
-        workers: workers.min(MOST_WORKERS),
-        given,
-        resource: entry.definition,
-        resource_oid,
-        connector,
-        policy: Arc::new(policy),
-        parts,
         diagnostics,
     })
 }
 
-/// A failure that one diagnostic says all about.
-fn one(diagnostic: Diagnostic) -> RunError {
-    RunError::definition(vec![diagnostic])
+/// The refusal of a task for this, after what was found before.
+fn refused(diagnostics: &mut Diagnostics, error: Diagnostic) -> RunError {
+    diagnostics.push(error);
+    RunError::definition(std::mem::take(diagnostics))
 }
 
 fn unknown_resource(oid: &Oid, place: &Place) -> Diagnostic {
@@ -199,66 +182,19 @@ fn unknown_resource(oid: &Oid, place: &Place) -> Diagnostic {
         .with_help("apply the resource's definition first (`tidelock apply FILE`), or put it into the same file")
 }
 
-fn activity(task: &Task) -> Result<&Activity, RunError> {
+fn activity(task: &Task) -> Result<&Activity, Diagnostic> {
     task.activity.as_ref().ok_or_else(|| {
         let error = Diagnostic::error("no-activity", &task.place, "the task has no activity");
-        one(match &task.handler_uri {
+        match &task.handler_uri {
             Some(handler) => error.with_help(format!(
-                "'handlerUri' is the form of midPoint 4.3; say <activity><work>…</work></activity> instead (it is at {})",
+                "'handlerUri' is the form of midPoint 4.3, and this one is not known; say <activity><work>…</work></activity> instead (it is at {})",
                 handler.place
             )),
             None => {
                 error.with_help("add an 'activity' with its 'work', such as <activity><work><import>…</import></work></activity>")
             }
-        })
+        }
     })
-}
-
-fn work(activity: &Activity) -> Result<(&Work, Kind), RunError> {
-    if let Some(composition) = &activity.composition {
-        return Err(one(Diagnostic::error("not-supported", &composition.place, "compositions of activities cannot be run yet")
-            .with_help("make a task of each activity")));
-    }
-    let work = activity.work.as_ref().ok_or_else(|| {
-        one(Diagnostic::error("no-work", &activity.place, "the activity has no work")
-            .with_help("add 'work' with an 'import' or a 'reconciliation'"))
-    })?;
-    let kind = match work.kind {
-        WorkKind::Import => Kind::Import,
-        WorkKind::Reconciliation => Kind::Reconciliation,
-        _ => {
-            let message = format!("the activity '{}' cannot be run yet", work.kind.as_str());
-            return Err(one(
-                Diagnostic::error("not-supported", &work.place, message).with_help("import and reconciliation can be run")
-            ));
-        }
-    };
-    Ok((work, kind))
-}
-
-fn mode(activity: &Activity) -> Result<Mode, RunError> {
-    let execution = activity.execution.as_ref();
-    if let Some(configuration) = execution.and_then(|execution| execution.configuration_to_use.as_ref())
-        && let Some(predefined) = configuration.predefined.as_ref().filter(|p| p.value == PredefinedConfiguration::Development)
-    {
-        return Err(one(Diagnostic::error(
-            "not-supported",
-            &predefined.place,
-            "the development configuration cannot be used yet",
-        )));
-    }
-    let mode = execution.and_then(|execution| execution.mode.as_ref()).or(activity.execution_mode.as_ref());
-    let Some(mode) = mode else { return Ok(Mode::Full) };
-    match mode.value {
-        ExecutionMode::Full => Ok(Mode::Full),
-        ExecutionMode::Preview => Ok(Mode::Preview),
-        ExecutionMode::DryRun => Ok(Mode::DryRun),
-        ExecutionMode::None => Ok(Mode::None),
-        _ => {
-            let message = format!("the execution mode '{}' is not supported yet", mode.value.as_str());
-            Err(one(Diagnostic::error("not-supported", &mode.place, message).with_help("full, preview, dryRun and none are")))
-        }
-    }
 }
 
 fn in_maintenance(resource: &Resource) -> Option<&Place> {
@@ -266,69 +202,167 @@ fn in_maintenance(resource: &Resource) -> Option<&Place> {
     (status.value == AdministrativeAvailability::Maintenance).then_some(&status.place)
 }
 
-fn parts(
-    activity: &Activity,
-    kind: Kind,
+/// The resources that are opened so far.
+struct Opening<'e> {
+    engine: &'e Engine,
+    definitions: &'e dyn Definitions,
+    opened: Vec<(Oid, Result<Arc<Target>, Unusable>)>,
+}
+
+impl Opening<'_> {
+    async fn step(
+        &mut self,
+        planned: PlannedStep<'_>,
+        profile: Profile,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Step, RunError> {
+        let PlannedStep { path, group, activity, work, mode, skipped, workers, errors } = planned;
+        let given = work.objects.clone().ok_or_else(|| refused(diagnostics, object_set::no_resource(&work.place)))?;
+        let oid = object_set::resource_oid(&given).map_err(|error| refused(diagnostics, error))?.clone();
+        let interval = work.interval.as_ref().map(|interval| interval.value.clone());
+        if activity == ActivityKind::ShadowCleanup && interval.is_none() {
+            let error = Diagnostic::error("no-interval", &work.place, "the cleanup does not say how old shadows must be")
+                .with_help(
+                    "add 'interval', such as <interval>P30D</interval>: shadows that were not met for so long are looked after",
+                );
+            return Err(refused(diagnostics, error));
+        }
+        let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place).clone();
+        let scope = match self.target(&oid, &place, diagnostics).await? {
+            Err(unusable) => Err(unusable),
+            Ok(target) => {
+                let set = resolve(activity, &given, &target.policy, profile, diagnostics)?;
+                Ok(StepScope { target, set })
+            }
+        };
+        let (path, group) = (path.into(), group.into());
+        Ok(Step { path, group, activity, mode, skipped, interval, given, scope, workers, errors })
+    }
+
+    async fn target(
+        &mut self,
+        oid: &Oid,
+        place: &Place,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Result<Arc<Target>, Unusable>, RunError> {
+        if let Some((_, target)) = self.opened.iter().find(|(known, _)| known == oid) {
+            return Ok(target.clone());
+        }
+        let entry = self.definitions.resource(oid).await?;
+        let entry = entry.ok_or_else(|| refused(diagnostics, unknown_resource(oid, place)))?;
+        let target = self.open(oid, entry, diagnostics).await?.map(Arc::new);
+        self.opened.push((oid.clone(), target.clone()));
+        Ok(target)
+    }
+
+    async fn open(
+        &self,
+        oid: &Oid,
+        entry: ResourceEntry,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Result<Target, Unusable>, RunError> {
+        let resource = &entry.definition;
+        if let Some(status) = in_maintenance(resource) {
+            let error = Diagnostic::warning("resource-in-maintenance", status, "the resource is in maintenance")
+                .with_help("run the task again when 'administrativeAvailabilityStatus' is 'operational'");
+            return Ok(Err(Unusable { status: Status::Warning, run_status: RunStatus::TemporaryError, error }));
+        }
+        let connector = match self.engine.connectors.open(&entry).await {
+            Ok((connector, warnings)) => {
+                diagnostics.extend(warnings);
+                connector
+            }
+            Err(OpenError::Definition(found)) => {
+                diagnostics.extend(found);
+                return Err(RunError::definition(std::mem::take(diagnostics)));
+            }
+            Err(OpenError::Connector(error)) => return unusable(resource, &error, diagnostics).map(Err),
+        };
+        let schema = match connector.schema().await {
+            Ok(schema) => schema,
+            Err(error) => return unusable(resource, &error, diagnostics).map(Err),
+        };
+        let (policy, found) = compile::compile(resource, &schema);
+        diagnostics.extend(found);
+        let Some(policy) = policy else { return Err(RunError::definition(std::mem::take(diagnostics))) };
+        Ok(Ok(Target { oid: oid.clone(), resource: entry.definition, connector, policy: Arc::new(policy) }))
+    }
+}
+
+/// What an error of a resource means: it is the definition's if the configuration is why.
+fn unusable(
+    resource: &Resource,
+    error: &tidelock_connector_api::Error,
+    diagnostics: &mut Diagnostics,
+) -> Result<Unusable, RunError> {
+    let place = connection_place(resource);
+    match End::of_error(error, place) {
+        End::Broken(_, diagnostic) if matches!(error.kind(), ErrorKind::Config | ErrorKind::Unsupported) => {
+            Err(refused(diagnostics, *diagnostic))
+        }
+        End::Broken(run_status, error) => Ok(Unusable { status: Status::FatalError, run_status, error: *error }),
+        End::Complete | End::Interrupted => {
+            Err(refused(diagnostics, Diagnostic::error("resource-error", place, error.full_message())))
+        }
+    }
+}
+
+fn connection_place(resource: &Resource) -> &Place {
+    resource.connector_configuration.as_ref().map_or(&resource.place, |configuration| &configuration.place)
+}
+
+fn resolve(
+    activity: ActivityKind,
     given: &ResourceObjectSet,
     policy: &ResourcePolicy,
     profile: Profile,
     diagnostics: &mut Diagnostics,
-) -> Result<Vec<PreparedPart>, RunError> {
-    let mut parts = Vec::new();
-    for (path, activity_kind) in kind.paths().into_iter().zip(kind.activities()) {
-        match object_set::resolve(activity_kind, given, policy, profile) {
-            Ok(set) => {
-                // What is said of one part need not be said of the next.
-                for diagnostic in &set.diagnostics {
-                    if !diagnostics.contains(diagnostic) {
-                        diagnostics.push(diagnostic.clone());
-                    }
-                }
-                parts.push(PreparedPart { path, activity: activity_kind, set, skipped: is_skipped(activity, path) });
-            }
-            Err(found) => {
-                diagnostics.extend(found);
-                return Err(RunError::definition(std::mem::take(diagnostics)));
-            }
+) -> Result<ObjectSet, RunError> {
+    let mut set = match object_set::resolve(activity, given, policy, profile) {
+        Ok(set) => set,
+        Err(found) => {
+            diagnostics.extend(found);
+            return Err(RunError::definition(std::mem::take(diagnostics)));
+        }
+    };
+    if set.paging.as_ref().is_some_and(|paging| paging.order_by.is_some()) {
+        let message = "'orderBy' is not supported yet: objects come in the order of the resource";
+        set.diagnostics.push(Diagnostic::warning("not-supported", &given.place, message));
+    }
+    let options = given.search_options.as_ref().map_or(&given.place, |options| &options.place);
+    if set.no_fetch && activity == ActivityKind::ShadowReclassification {
+        // Shadows do not keep what their classification depends on.
+        set.no_fetch = false;
+        let message = "'noFetch' has no effect on shadowReclassification: objects are read, and then classified";
+        set.diagnostics.push(Diagnostic::warning("ignored-item", options, message).with_help("remove 'noFetch'"));
+    }
+    if set.no_fetch && matches!(activity, ActivityKind::Import | ActivityKind::ResourceObjects) {
+        warn_of_gaps(&mut set, policy, options);
+    }
+    // What is said of one step need not be said of the next.
+    for diagnostic in &set.diagnostics {
+        if !diagnostics.contains(diagnostic) {
+            diagnostics.push(diagnostic.clone());
         }
     }
-    Ok(parts)
+    Ok(set)
 }
 
-/// Whether the task's tailoring leaves a part out.
-fn is_skipped(activity: &Activity, path: &str) -> bool {
-    let changes = activity.tailoring.iter().flat_map(|tailoring| &tailoring.change);
-    let mut skipped = false;
-    for change in changes.filter(|c| c.reference.is_empty() || c.reference.iter().any(|reference| reference.value == path)) {
-        if let Some(option) = change.control_flow.as_ref().and_then(|flow| flow.processing_option.as_ref()) {
-            skipped = option.value == ProcessingOption::Skip;
-        }
-    }
-    skipped && !path.is_empty()
-}
-
-impl Kind {
-    /// The name in definitions and reports.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Import => "import",
-            Self::Reconciliation => "reconciliation",
-        }
-    }
-
-    fn paths(self) -> Vec<&'static str> {
-        match self {
-            Self::Import => vec![""],
-            Self::Reconciliation => reconciliation::PARTS.to_vec(),
-        }
-    }
-
-    fn activities(self) -> Vec<ActivityKind> {
-        match self {
-            Self::Import => vec![ActivityKind::Import],
-            Self::Reconciliation => {
-                vec![ActivityKind::OperationCompletion, ActivityKind::ResourceObjects, ActivityKind::RemainingShadows]
-            }
+/// Objects that are not read are known by what their shadows keep, and that may be too little to react to.
+fn warn_of_gaps(set: &mut ObjectSet, policy: &ResourcePolicy, place: &Place) {
+    let concerned = policy.types.iter().filter(|type_| set.class.as_ref().is_none_or(|class| class.name == type_.class.name));
+    for type_ in concerned {
+        let missing = cached::missing(type_);
+        if !missing.is_empty() {
+            let message = format!(
+                "with 'noFetch', objects of {} are not reacted to: their shadows do not keep {}",
+                type_.id,
+                missing.join(", ")
+            );
+            set.diagnostics.push(
+                Diagnostic::warning("not-cached", place, message)
+                    .with_help("let the resource cache these attributes ('caching'), or remove 'noFetch'"),
+            );
         }
     }
 }
@@ -340,121 +374,90 @@ impl Prepared {
         &self.diagnostics
     }
 
-    /// The items that foci are found by.
-    pub(crate) fn indexed_items(&self) -> Vec<IndexedItem> {
-        let indexed = correlate::indexed_items(&self.policy).into_iter();
-        indexed.map(|(focus_type, path, rule)| IndexedItem { focus_type, path, rule }).collect()
-    }
-
-    /// The object set as text: a realization goes on only for the same one.
-    pub(crate) fn set_text(&self) -> String {
-        let queries: Vec<&str> =
-            self.parts.iter().map(|part| part.set.query.as_deref().unwrap_or(&part.set.base_query)).collect();
-        format!("{} {}", self.profile.as_str(), queries.join(" | "))
-    }
-
-    /// Whether a part is left out.
-    pub(crate) fn is_skipped(&self, at: usize) -> bool {
-        self.parts[at].skipped
-    }
-
-    /// A part, ready to run.
-    pub(crate) fn part(&self, run: &Run<'_>, at: usize, channel: Channel) -> Arc<Part> {
-        let part = &self.parts[at];
-        let purpose = format!("{:?}", part.set.post_filter);
-        let handed_over = part.set.class.as_ref().is_none_or(|class| self.connector.supports(&class.name, &part.set.search));
-        Arc::new(Part {
-            engine: run.engine.clone(),
-            connector: Arc::clone(&self.connector),
-            resource: self.resource_oid.clone(),
-            policy: Arc::clone(&self.policy),
-            place: self.resource.connector_configuration.as_ref().map_or(&self.resource.place, |c| &c.place).clone(),
-            task: run.task.clone(),
-            path: part.path,
-            residual: if handed_over { BoundFilter::All } else { part.set.search.clone() },
-            set: part.set.clone(),
-            channel,
-            mode: self.mode,
-            run: run.number,
-            salt: fingerprint::salt(&self.policy, channel).with(&purpose),
-            chunk: self.chunk,
-            workers: self.workers,
-            started: Timestamp::from_millis(
-                run.record.realization.resource_objects_started.unwrap_or(run.record.realization.started),
-            ),
-        })
-    }
-
-    pub(crate) fn explanation(&self) -> Explanation {
-        let mut parts = self.parts.iter().map(|part| self.explain_part(part));
-        match self.kind {
-            Kind::Import => parts.next().unwrap_or_default(),
-            Kind::Reconciliation => {
-                // What people ask about is which objects of the resource are meant.
-                let parts: Vec<_> = parts.collect();
-                let main = parts.iter().find(|part| part.activity == "resourceObjects").cloned().unwrap_or_default();
-                Explanation { activity: self.kind.as_str().to_owned(), activities: parts, ..main }
-            }
-        }
-    }
-
-    fn explain_part(&self, part: &PreparedPart) -> Explanation {
-        let set = &part.set;
-        let searches = matches!(part.activity, ActivityKind::Import | ActivityKind::ResourceObjects);
-        let native = set.class.as_ref().filter(|_| searches).and_then(|class| {
-            let request = SearchRequest::new(Arc::clone(&class.name)).with_filter(set.search.clone());
-            self.connector.native_query(&request)
-        });
-        Explanation {
-            activity: part.activity.as_str().to_owned(),
-            profile: self.profile.as_str().to_owned(),
-            resource: Named {
-                oid: Some(self.resource_oid.to_string()),
-                name: self.resource.name.as_ref().map(|name| name.value.clone()),
-            },
-            given: Given {
-                kind: self.given.kind.as_ref().map(|kind| kind.value.to_string()),
-                intent: self.given.intent.as_ref().map(|intent| intent.value.clone()),
-                objectclass: self.given.objectclass.as_ref().map(|class| class.value.local().to_owned()),
-            },
-            scope: Some(
-                match set.scope {
-                    Scope::Type(_) => "type",
-                    Scope::Class(_) => "class",
-                    Scope::Resource => "resource",
-                }
-                .to_owned(),
-            ),
-            object_type: set.object_type.as_ref().map(|id| TypeName { kind: id.kind.to_string(), intent: id.intent.to_string() }),
-            object_class: set
-                .class
-                .as_ref()
-                .map(|class| ClassName { namespace: ns::RI.to_owned(), name: class.name.to_string() }),
-            base_query: Some(set.base_query.clone()).filter(|query| !query.is_empty()),
-            query: set.query.clone(),
-            query_application: set.query_application.map(|application| application.as_str().to_owned()),
-            paging: set.paging.as_ref().map(|paging| {
-                serde_json::json!({
-                    "orderBy": paging.order_by.as_deref(), "descending": paging.descending,
-                    "offset": paging.offset, "maxSize": paging.max_size,
-                })
-            }),
-            post_filter: Given {
-                kind: set.post_filter.kind.map(|kind| kind.to_string()),
-                intent: set.post_filter.intent.as_ref().map(ToString::to_string),
-                objectclass: set.post_filter.class.as_ref().map(ToString::to_string),
-            },
-            native,
-            ignored: set.ignored.iter().map(|&item| item.to_owned()).collect(),
-            diagnostics: self.diagnostics.clone(),
-            error: None,
-            activities: Vec::new(),
-        }
-    }
-
     /// The OID that the task's definition has.
     #[must_use]
     pub fn task_oid(&self) -> Option<&Oid> {
         self.task_oid.as_ref()
+    }
+
+    /// What is done, to which objects, as text: a realization goes on only for the same.
+    pub(crate) fn set_text(&self) -> String {
+        let mut text = self.profile.as_str().to_owned();
+        for step in self.steps.iter().filter(|step| !step.skipped) {
+            let query = step.scope.as_ref().ok().map(|scope| scope.set.query.as_deref().unwrap_or(&scope.set.base_query));
+            text = format!("{text} | {} {} {}", step.path, step.activity.as_str(), query.unwrap_or_default());
+        }
+        text
+    }
+
+    /// A step's surroundings, ready to run.
+    pub(crate) fn part(&self, run: &Run<'_>, step: &Step, scope: &StepScope) -> Arc<Part> {
+        let StepScope { target, set } = scope;
+        let purpose = format!("{:?}", set.post_filter);
+        let handed_over = set.class.as_ref().is_none_or(|class| target.connector.supports(&class.name, &set.search));
+        let channel = channel(step.activity);
+        Arc::new(Part {
+            engine: run.engine.clone(),
+            connector: Arc::clone(&target.connector),
+            resource: target.oid.clone(),
+            policy: Arc::clone(&target.policy),
+            task: run.task.clone(),
+            path: Arc::clone(&step.path),
+            activity: step.activity,
+            place: connection_place(&target.resource).clone(),
+            residual: if handed_over { BoundFilter::All } else { set.search.clone() },
+            results: set.failed.as_ref().map(|failed| result_filter(failed, &run.task, run.began)),
+            set: set.clone(),
+            channel,
+            mode: step.mode,
+            errors: step.errors.clone(),
+            run: run.number,
+            salt: fingerprint::salt(&target.policy, channel).with(&purpose),
+            chunk: self.chunk,
+            workers: step.workers,
+            started: run.record.realization.started_at(&step.group),
+        })
+    }
+}
+
+impl StepScope {
+    /// The items that foci are found by.
+    pub(crate) fn indexed_items(&self) -> Vec<IndexedItem> {
+        let indexed = correlate::indexed_items(&self.target.policy).into_iter();
+        indexed.map(|(focus_type, path, rule)| IndexedItem { focus_type, path, rule }).collect()
+    }
+}
+
+const fn channel(activity: ActivityKind) -> Channel {
+    match activity {
+        ActivityKind::Import => Channel::Import,
+        ActivityKind::ShadowReclassification => Channel::ShadowReclassification,
+        ActivityKind::ShadowCleanup => Channel::Cleanup,
+        ActivityKind::LiveSynchronization => Channel::LiveSync,
+        ActivityKind::AsynchronousUpdate => Channel::AsyncUpdate,
+        ActivityKind::OperationCompletion
+        | ActivityKind::ResourceObjects
+        | ActivityKind::RemainingShadows
+        | ActivityKind::ShadowRefresh => Channel::Reconciliation,
+    }
+}
+
+/// The results that a selection of failed objects is about. Those of this very run are not, unless it is asked for them.
+fn result_filter(failed: &FailedObjects, task: &Oid, began: Timestamp) -> ResultFilter {
+    use tidelock_model::definition::OperationStatus as Defined;
+    let statuses = failed.statuses.iter().filter_map(|status| match status {
+        Defined::Success => Some(OperationStatus::Success),
+        Defined::Warning => Some(OperationStatus::Warning),
+        Defined::PartialError => Some(OperationStatus::PartialError),
+        Defined::FatalError => Some(OperationStatus::FatalError),
+        // No result has another status.
+        _ => None,
+    });
+    let own = failed.tasks.is_empty();
+    ResultFilter {
+        tasks: if own { vec![task.clone()] } else { failed.tasks.clone() },
+        statuses: statuses.collect(),
+        from: failed.from,
+        to: failed.to.or(own.then_some(began)),
     }
 }

@@ -49,6 +49,9 @@ pub struct TaskRef {
 pub struct ActivityReport {
     /// Which part: `resourceObjects`; empty for a simple activity.
     pub path: String,
+    /// How it was run, where that is another way than the whole.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// How it went.
     pub status: Status,
     /// Its objects.

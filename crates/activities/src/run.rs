@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidelock_connector_api::{Error, ErrorKind};
-use tidelock_model::{Diagnostic, Oid, Place};
-use tidelock_repo::{Batch, IndexedItem};
+use tidelock_model::{Diagnostic, Oid, Place, Timestamp};
+use tidelock_repo::{Batch, IndexedItem, Repo};
+use tidelock_resolver::object_set::ActivityKind;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{Category, RunError};
+use crate::error_handling::Tally;
 use crate::part::Part;
-use crate::prepare::{Kind, Prepared};
+use crate::prepare::{Prepared, Step};
 use crate::progress::Progress;
 use crate::report::{Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::state::{RealizationOf, TaskRecord};
 use crate::statistics::{Outcome, Passage, Statistics};
-use crate::synchronize::{Decided, ItemError, Work};
-use crate::{import, reconciliation};
+use crate::synchronize::{Circumstances, Decided, ItemError, Work, failed_alone};
+use crate::{objects, shadows};
 
 /// How often a single object is decided again after somebody else was faster.
 const MOST_ATTEMPTS: u32 = 3;
@@ -37,20 +39,25 @@ pub struct Control {
 /// [`RunError::Repo`] where the repository fails so that not even the outcome can be stored, or is locked.
 pub async fn execute(engine: &Engine, prepared: Prepared, task: Oid, control: &Control) -> Result<RunReport, RunError> {
     let _guard = engine.repo.lock_for_run().await?;
-    // A preview does everything, on a copy.
-    let repo = if prepared.mode == Mode::Preview { engine.repo.scratch().await? } else { Arc::clone(&engine.repo) };
-    let engine = Engine { repo, ..engine.clone() };
-    let indexed: Vec<IndexedItem> = prepared.indexed_items();
-    engine.repo.ensure_indexed(&indexed).await?;
-
-    let of = RealizationOf { activity: prepared.kind.as_str().to_owned(), mode: prepared.mode, set: prepared.set_text() };
-    let stored = engine.repo.task_state(&task).await?;
-    let record = TaskRecord::begin(stored.as_deref(), of, engine.clock.now());
-    let mut run = Run { number: engine.repo.next_run().await?, engine, control, task, record, indexed, done: 0 };
-    let end = match prepared.kind {
-        Kind::Import => import::run(&mut run, &prepared).await?,
-        Kind::Reconciliation => reconciliation::run(&mut run, &prepared).await?,
-    };
+    // A preview does everything, on a copy. Where all is a preview, nothing at all is kept.
+    let is_preview = prepared.steps.iter().all(|step| step.skipped || step.mode == Mode::Preview);
+    let home = if is_preview { engine.repo.scratch().await? } else { Arc::clone(&engine.repo) };
+    let activity = prepared.outline.activity.clone();
+    let of = RealizationOf { activity, mode: prepared.mode, set: prepared.set_text() };
+    let stored = home.task_state(&task).await?;
+    let began = engine.clock.now();
+    let record = TaskRecord::begin(stored.as_deref(), of, began);
+    let engine = Engine { repo: Arc::clone(&home), ..engine.clone() };
+    let copy = is_preview.then(|| Arc::clone(&home));
+    let (indexed, tally) = (Vec::new(), Tally::default());
+    let mut run = Run { engine, control, task, record, began, home, copy, number: 0, indexed, tally, done: 0 };
+    let mut end = End::Complete;
+    for step in &prepared.steps {
+        end = run.step(&prepared, step).await?;
+        if !matches!(end, End::Complete) {
+            break;
+        }
+    }
     run.finish(&prepared, end).await
 }
 
@@ -67,21 +74,92 @@ pub(crate) enum End {
 
 /// A run under way.
 pub(crate) struct Run<'a> {
+    /// The surroundings of the current step.
     pub(crate) engine: Engine,
     pub(crate) control: &'a Control,
     pub(crate) task: Oid,
+    /// When this run began.
+    pub(crate) began: Timestamp,
+    /// The number of the current step: what it has met it recognizes by that.
     pub(crate) number: u32,
     pub(crate) record: TaskRecord,
+    /// Where the state of the task belongs.
+    home: Arc<dyn Repo>,
+    /// What previews work on: those that follow one another see what the ones before did.
+    copy: Option<Arc<dyn Repo>>,
     indexed: Vec<IndexedItem>,
+    tally: Tally,
     /// How many objects of the current part are done.
     done: u64,
 }
 
 impl Run<'_> {
+    /// Runs one activity, unless that has been done, or is not to be done.
+    async fn step(&mut self, prepared: &Prepared, step: &Step) -> Result<End, RunError> {
+        if self.record.realization.is_completed(&step.path) {
+            return Ok(End::Complete);
+        }
+        if step.skipped {
+            self.record.realization.completed.push(step.path.to_string());
+            return Ok(End::Complete);
+        }
+        let scope = match &step.scope {
+            Ok(scope) => scope,
+            Err(unusable) => {
+                self.record.realization.activity(&step.path).status = unusable.status;
+                return Ok(End::Broken(unusable.run_status, Box::new(unusable.error.clone())));
+            }
+        };
+        self.engine.repo = self.repo_for(step.mode).await?;
+        self.indexed = scope.indexed_items();
+        self.engine.repo.ensure_indexed(&self.indexed).await?;
+        self.number = self.engine.repo.next_run().await?;
+        self.tally = Tally::default();
+        if step.activity == ActivityKind::ResourceObjects {
+            // Reading starts over whenever it was interrupted, so what counts as not met does too.
+            let now = self.engine.clock.now().as_millis();
+            self.record.realization.reading_started.insert(step.group.to_string(), now);
+        }
+        self.record.realization.activity(&step.path).mode = (step.mode != prepared.mode).then_some(step.mode);
+        self.save().await?;
+        let part = prepared.part(self, step, scope);
+        match step.activity {
+            ActivityKind::OperationCompletion => self.complete_operations(&part).await,
+            ActivityKind::RemainingShadows => shadows::remaining(self, &part).await,
+            ActivityKind::ShadowCleanup => shadows::cleanup(self, &part, step).await,
+            _ => objects::synchronize(self, &part).await,
+        }
+    }
+
+    async fn repo_for(&mut self, mode: Mode) -> Result<Arc<dyn Repo>, tidelock_repo::Error> {
+        if mode != Mode::Preview {
+            self.copy = None;
+            return Ok(Arc::clone(&self.home));
+        }
+        match &self.copy {
+            Some(copy) => Ok(Arc::clone(copy)),
+            None => {
+                let copy = self.home.scratch().await?;
+                self.copy = Some(Arc::clone(&copy));
+                Ok(copy)
+            }
+        }
+    }
+
+    /// Pending operations: there are none as long as nothing writes to resources.
+    async fn complete_operations(&mut self, part: &Part) -> Result<End, RunError> {
+        self.begin(&part.path, Some(0));
+        self.end(&part.path, Instant::now(), &End::Complete);
+        self.save().await?;
+        Ok(End::Complete)
+    }
+
     /// Begins a part, and tells whoever watches.
     pub(crate) fn begin(&mut self, path: &str, expected: Option<u64>) {
         self.done = 0;
-        self.record.realization.activity(path);
+        let activity = self.record.realization.activity(path);
+        // What broke it off before is over.
+        activity.status = if activity.progress.failure > 0 { Status::PartialError } else { Status::Success };
         self.control.progress.begin(path, expected);
     }
 
@@ -105,12 +183,15 @@ impl Run<'_> {
         self.control.cancel.is_cancelled()
     }
 
-    /// Synchronizes objects and commits them, in order.
-    pub(crate) async fn work(&mut self, part: &Part, work: Work) -> Result<(), RunError> {
+    /// Synchronizes objects and commits them, in order. Gives the end of the part if a failure is one.
+    pub(crate) async fn work(&mut self, part: &Part, work: Work) -> Result<Option<End>, RunError> {
         if part.mode == Mode::None {
             let mut statistics = Statistics::default();
             statistics.passed_many(Passage::default(), Outcome::Skip, work.len() as u64);
-            return Ok(self.commit(part, Decided { batch: Batch::default(), statistics, taken: work.len() }).await?);
+            let decided =
+                Decided { batch: Batch::default(), statistics, taken: work.len(), tally: self.tally.clone(), stop: None };
+            self.commit(part, decided).await?;
+            return Ok(None);
         }
         let all = work.len();
         let (mut start, mut size) = (0, all);
@@ -118,12 +199,16 @@ impl Run<'_> {
         let mut attempts = 0;
         while start < all {
             let end = all.min(start + size);
-            let decided = work.decide(part, &self.indexed, start..end, refused.as_ref()).await?;
-            let taken = decided.taken;
+            let given = Circumstances { indexed: &self.indexed, refused: refused.as_ref(), tally: &self.tally };
+            let mut decided = work.decide(part, given, start..end).await?;
+            let (taken, stop) = (decided.taken, decided.stop.take());
             match self.commit(part, decided).await {
                 Ok(()) => {
                     start += taken;
                     (size, refused, attempts) = (all, None, 0);
+                    if let Some(stop) = stop {
+                        return Ok(Some(stop));
+                    }
                 }
                 // One object spoils the transaction of all: narrow down which, so that it fails alone.
                 Err(error) if is_about_objects(&error) && end - start > 1 => size = (end - start) / 2,
@@ -131,7 +216,12 @@ impl Run<'_> {
                 Err(error) if is_about_objects(&error) => {
                     let error = ItemError::new(Category::Application, error.to_string());
                     if refused.is_some() {
-                        self.commit(part, failed_alone(&work, start, &error)).await?;
+                        let mut decided = failed_alone(part, &self.tally, &work, start, &error);
+                        let stop = decided.stop.take();
+                        self.commit(part, decided).await?;
+                        if stop.is_some() {
+                            return Ok(stop);
+                        }
                         start += 1;
                         (size, refused, attempts) = (all, None, 0);
                     } else {
@@ -141,16 +231,17 @@ impl Run<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Commits what was decided together with the state of the task that has it counted.
-    pub(crate) async fn commit(&mut self, part: &Part, mut decided: Decided) -> Result<(), tidelock_repo::Error> {
+    async fn commit(&mut self, part: &Part, mut decided: Decided) -> Result<(), tidelock_repo::Error> {
         let mut record = self.record.clone();
-        decided.statistics.add_to(record.realization.activity(part.path));
+        decided.statistics.add_to(record.realization.activity(&part.path));
         decided.batch.task_state = Some((self.task.clone(), record.to_text()));
         self.engine.repo.commit(decided.batch).await?;
         self.record = record;
+        self.tally = decided.tally;
         self.done += decided.statistics.total();
         self.control.progress.advance(self.done);
         Ok(())
@@ -182,10 +273,11 @@ impl Run<'_> {
         self.record.run_status = Some(run_status);
         self.record.status = status;
         self.record.task_state = task_state;
+        self.engine.repo = Arc::clone(&self.home);
         self.save().await?;
         Ok(RunReport {
             task: TaskRef { oid: Some(self.task.to_string()), name: prepared.task_name.clone() },
-            activity: prepared.kind.as_str().to_owned(),
+            activity: prepared.outline.activity.clone(),
             mode: prepared.mode,
             status,
             run_status,
@@ -221,13 +313,4 @@ impl End {
 
 fn is_about_objects(error: &tidelock_repo::Error) -> bool {
     matches!(error.kind(), tidelock_repo::ErrorKind::Conflict | tidelock_repo::ErrorKind::Duplicate)
-}
-
-/// Nothing about an object can be stored but that it failed.
-fn failed_alone(work: &Work, at: usize, error: &ItemError) -> Decided {
-    let (object, before) = work.describe(at);
-    let mut statistics = Statistics::default();
-    statistics.passed(Passage { before, ..Passage::default() }, Outcome::Failure);
-    statistics.failed(object, error.category, error.message.clone());
-    Decided { batch: Batch::default(), statistics, taken: 1 }
 }

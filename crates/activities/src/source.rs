@@ -50,6 +50,18 @@ pub(crate) struct FailedItem {
     pub(crate) object: String,
     pub(crate) category: Category,
     pub(crate) message: String,
+    /// Its class and normalized identifier, where they are known.
+    pub(crate) identity: Option<(Arc<str>, Box<str>)>,
+}
+
+impl Item {
+    /// The normalized identifier of the object, where it is known.
+    pub(crate) fn identifier(&self) -> Option<&str> {
+        match self {
+            Self::Object(found) => Some(&found.identifier),
+            Self::Failed(failed) => failed.identity.as_ref().map(|(_, identifier)| &**identifier),
+        }
+    }
 }
 
 impl FoundObject {
@@ -116,6 +128,7 @@ fn take(part: &Part, found: Vec<Result<Found, Error>>) -> (Vec<Item>, Option<Res
                 object: unreadable(&error),
                 category: error.kind().into(),
                 message: error.full_message(),
+                identity: identity(part, &error),
             })),
             Err(error) => return (items, Some(Err(error))),
         }
@@ -133,6 +146,16 @@ fn unreadable(error: &Error) -> String {
     }
 }
 
+/// Which object an error is about.
+fn identity(part: &Part, error: &Error) -> Option<(Arc<str>, Box<str>)> {
+    match (error.what(), &part.set.class) {
+        (About::Object(identifier), Some(class)) => {
+            Some((Arc::clone(&class.name), class.normalize_identifier(identifier).into()))
+        }
+        _ => None,
+    }
+}
+
 /// Checks an object against its schema.
 pub(crate) fn admit(part: &Part, object: ResourceObject) -> Item {
     match check(part, &object) {
@@ -141,7 +164,11 @@ pub(crate) fn admit(part: &Part, object: ResourceObject) -> Item {
             let fingerprint = tidelock_resolver::fingerprint::fingerprint(&object, &part.salt);
             Item::Object(FoundObject { object, identifier, fingerprint })
         }
-        Err(message) => Item::Failed(FailedItem { object: display(&object), category: Category::Schema, message }),
+        Err(message) => {
+            let class = part.policy.schema.class(&object.class).filter(|_| !object.identifier.is_empty());
+            let identity = class.map(|class| (Arc::clone(&class.name), class.normalize_identifier(&object.identifier).into()));
+            Item::Failed(FailedItem { object: display(&object), category: Category::Schema, message, identity })
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is remembered of a task between runs, and committed with every chunk.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use tidelock_model::Timestamp;
 
@@ -29,8 +31,8 @@ pub(crate) struct Realization {
     pub(crate) started: i64,
     /// Whether all of it is done.
     pub(crate) complete: bool,
-    /// When the reading of the resource began, in a reconciliation.
-    pub(crate) resource_objects_started: Option<i64>,
+    /// When the reading of the resource began last, by the path of the reconciliation; milliseconds since the epoch.
+    pub(crate) reading_started: BTreeMap<String, i64>,
     /// Paths of the parts that are done.
     pub(crate) completed: Vec<String>,
     /// What the parts did so far.
@@ -57,7 +59,7 @@ impl TaskRecord {
                 of,
                 started: now.as_millis(),
                 complete: false,
-                resource_objects_started: None,
+                reading_started: BTreeMap::new(),
                 completed: Vec::new(),
                 activities: Vec::new(),
             },
@@ -82,6 +84,12 @@ impl Realization {
             }
         };
         &mut self.activities[at]
+    }
+
+    /// The time before which shadows count as not met by the activity of this path: when the resource was begun to be read, or
+    /// when all began.
+    pub(crate) fn started_at(&self, group: &str) -> Timestamp {
+        Timestamp::from_millis(self.reading_started.get(group).copied().unwrap_or(self.started))
     }
 
     /// Whether a part is done.

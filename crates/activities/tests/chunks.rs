@@ -6,17 +6,40 @@
 mod support;
 
 use proptest::prelude::*;
-use support::{World, import, reconciliation};
-use tidelock_activities::Options;
+use support::{ALL, World, activity, import, reconciliation, summary, task, work};
+use tidelock_activities::{Mode, Options};
 
 /// What happens on the resource, or to the repository, between runs. Few numbers, names and addresses, so that they meet.
 #[derive(Clone, Debug)]
 enum Event {
-    Put { uid: u8, number: Option<u8>, mail: Option<u8>, unit: u8, contractor: bool },
+    Put {
+        uid: u8,
+        number: Option<u8>,
+        mail: Option<u8>,
+        unit: u8,
+        contractor: bool,
+    },
     Remove(u8),
-    User { name: u8, number: Option<u8>, mail: Option<u8> },
+    User {
+        name: u8,
+        number: Option<u8>,
+        mail: Option<u8>,
+    },
     Import,
     Reconcile,
+    Reclassify,
+    CleanUp {
+        dry: bool,
+    },
+    /// Objects that failed are tried again, by each way to find them.
+    Retry {
+        filter: bool,
+    },
+    /// A reconciliation that stops at a failure.
+    UntilFailure {
+        most: u8,
+    },
+    Unread,
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -28,7 +51,33 @@ fn event() -> impl Strategy<Value = Event> {
         2 => (0..6u8, few(), few()).prop_map(|(name, number, mail)| Event::User { name, number, mail }),
         1 => Just(Event::Import),
         1 => Just(Event::Reconcile),
+        1 => prop_oneof![
+            Just(Event::Reclassify),
+            any::<bool>().prop_map(|dry| Event::CleanUp { dry }),
+            any::<bool>().prop_map(|filter| Event::Retry { filter }),
+            (1..3u8).prop_map(|most| Event::UntilFailure { most }),
+            Just(Event::Unread),
+        ],
     ]
+}
+
+fn task_of(event: &Event) -> String {
+    match event {
+        Event::Reclassify => task("shadowReclassification", ALL),
+        Event::CleanUp { .. } => activity(&work("shadowCleanup", ALL, "<interval>PT0S</interval>")),
+        Event::Retry { filter } => {
+            let method = if *filter { "<selectionMethod>filterAfterRetrieval</selectionMethod>" } else { "" };
+            task("reconciliation", &format!("{ALL}<failedObjectsSelector>{method}</failedObjectsSelector>"))
+        }
+        Event::UntilFailure { most } => activity(&format!(
+            "{}<controlFlow><errorHandling><entry><reaction><stopAfter>{most}</stopAfter></reaction></entry></errorHandling></controlFlow>",
+            work("reconciliation", ALL, "")
+        )),
+        _ => {
+            let options = "<searchOptions><option><options><noFetch>true</noFetch></options></option></searchOptions>";
+            task("import", &format!("{ALL}{options}"))
+        }
+    }
 }
 
 async fn play(events: &[Event], options: &Options) -> String {
@@ -70,6 +119,13 @@ async fn play(events: &[Event], options: &Options) -> String {
             }
             Event::Reconcile => {
                 world.run(&reconciliation(), options).await;
+                history += &world.dump().await;
+            }
+            other => {
+                let task = task_of(other);
+                let mode = matches!(other, Event::CleanUp { dry: true }).then_some(Mode::DryRun);
+                let report = world.run(&task, &Options { mode, ..options.clone() }).await;
+                history += &summary(&report);
                 history += &world.dump().await;
             }
         }

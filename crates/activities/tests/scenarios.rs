@@ -170,7 +170,7 @@ async fn an_object_that_cannot_be_read_is_not_taken_for_deleted() {
         resourceObjects: PartialError +1 !1 ~0
           linked linked linked -: +1 !0 ~0
           null null null -: +0 !1 ~0
-          an unreadable object [Schema] the object cannot be read, as it was told
+          b [Schema] the object cannot be read, as it was told
         remainingShadows: PartialError +1 !1 ~0
           linked null null -: +0 !1 ~0
           linked deleted deleted -: +1 !0 ~0
@@ -267,8 +267,8 @@ async fn a_dry_run_records_situations_and_reacts_to_none() {
     .assert_eq(&summary(&report));
     expect![[r#"
         user known v1 {"name":"known","employeeNumber":"1"}
-        shadow a account/default unlinked -> - {"uid":"a"} ["success"]
-        shadow b account/default unmatched -> - {"uid":"b"} ["success"]
+        shadow a account/default unlinked -> - {"uid":"a"} []
+        shadow b account/default unmatched -> - {"uid":"b"} []
     "#]]
     .assert_eq(&world.dump().await);
     let report = world.run(&import(), &Options::default()).await;

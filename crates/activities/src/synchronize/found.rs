@@ -1,14 +1,16 @@
 //! Objects that a search has found.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_model::Oid;
 use tidelock_model::object::{Exclusion, Shadow, Situation};
-use tidelock_repo::{Error, Fingerprint, FocusKey, IndexedItem, KnownShadow, ShadowKey, StoredShadow};
+use tidelock_repo::{Error, Fingerprint, FocusKey, IndexedItem, KnownShadow, ShadowKey, ShadowRef, StoredShadow};
+use tidelock_resolver::cached;
 use tidelock_resolver::classify::{Classification, classify};
 use tidelock_resolver::correlate::Correlation;
 use tidelock_resolver::exclusion::{Excluded, exclusion};
+use tidelock_resolver::object_set::FailedSelection;
 use tidelock_resolver::policy::TypePolicy;
 use tidelock_resolver::reaction::react;
 use tidelock_resolver::situation::situation;
@@ -16,19 +18,20 @@ use uuid::Uuid;
 
 use crate::error::Category;
 use crate::part::Part;
-use crate::report::Mode;
 use crate::source::{FoundObject, Item};
 use crate::statistics::{Outcome, Passage};
 use crate::synchronize::correlation::{Candidates, Sought};
 use crate::synchronize::overlay::{Candidate, Overlay};
 use crate::synchronize::reaction::{self, Owner, Subject};
 use crate::synchronize::writer::{ShadowDraft, Writer, passage};
-use crate::synchronize::{Cut, Decided, ItemError};
+use crate::synchronize::{Circumstances, Cut, Decided, ItemError};
 
 /// What the first look says of an item.
 enum Look {
-    /// It could not be read.
-    Failed,
+    /// It could not be read. Its shadow, if it is known.
+    Failed(Option<ShadowKey>),
+    /// It is not one of those that failed, which alone are meant.
+    NotMeant,
     /// It is as it was when it was last synchronized.
     Unchanged(ShadowKey),
     /// It was met before in this run; with the same content, or with another.
@@ -48,12 +51,8 @@ struct Open {
 }
 
 /// Decides about objects, in order, until one needs those before it to be committed first.
-pub(crate) async fn decide(
-    part: &Part,
-    indexed: &[IndexedItem],
-    items: &[Item],
-    refused: Option<&ItemError>,
-) -> Result<Decided, Error> {
+pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]) -> Result<Decided, Error> {
+    let Circumstances { indexed, refused, tally } = given;
     let mut looks = look(part, items).await?;
     load(part, items, &mut looks).await?;
     let mut sought = seek(part, indexed, items, &mut looks);
@@ -61,7 +60,7 @@ pub(crate) async fn decide(
     candidates.ask(part, &mut sought).await?;
     let shared = shared(part, &looks, &candidates).await?;
 
-    let mut writer = Writer::new(part, Overlay::new(indexed));
+    let mut writer = Writer::new(part, Overlay::new(indexed), tally);
     for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
         match (item, look) {
             (Item::Object(found), Look::Decide(open)) => {
@@ -83,6 +82,10 @@ pub(crate) async fn decide(
                 let way = Passage { exclusion: Some(Exclusion::Synchronized), ..Passage::default() };
                 writer.statistics.passed(way, Outcome::Skip);
             }
+            (_, Look::NotMeant) => {
+                let way = Passage { exclusion: Some(Exclusion::NotApplicableForTask), ..Passage::default() };
+                writer.statistics.passed(way, Outcome::Skip);
+            }
             (Item::Object(found), _) => {
                 let error = ItemError::new(
                     Category::Schema,
@@ -90,10 +93,16 @@ pub(crate) async fn decide(
                 );
                 writer.failure(found.display(), Passage::default(), &error);
             }
-            (Item::Failed(failed), _) => {
+            (Item::Failed(failed), look) => {
                 let error = ItemError::new(failed.category, failed.message.clone());
+                if let Look::Failed(Some(key)) = look {
+                    writer.result(ShadowRef::Stored(*key), Some(&error));
+                }
                 writer.failure(failed.object.clone(), Passage::default(), &error);
             }
+        }
+        if writer.is_stopped() {
+            return Ok(writer.finish(at + 1));
         }
     }
     Ok(writer.finish(items.len()))
@@ -105,44 +114,76 @@ async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
     let mut first: HashMap<(&str, &str), &Fingerprint> = HashMap::with_capacity(items.len());
     let mut asked: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
-        let Item::Object(found) = item else {
-            looks.push(Look::Failed);
-            continue;
-        };
-        match first.insert((&found.object.class, &found.identifier), &found.fingerprint) {
-            None => {
-                asked.entry(&found.object.class).or_default().push(at);
-                looks.push(Look::Decide(Box::new(Open::unknown())));
-            }
-            Some(earlier) => {
-                looks.push(Look::Repeated { same: *earlier == found.fingerprint });
-                first.insert((&found.object.class, &found.identifier), earlier);
+        match item {
+            Item::Object(found) => match first.insert((&found.object.class, &found.identifier), &found.fingerprint) {
+                None => {
+                    asked.entry(&found.object.class).or_default().push(at);
+                    looks.push(Look::Decide(Box::new(Open::unknown())));
+                }
+                Some(earlier) => {
+                    looks.push(Look::Repeated { same: *earlier == found.fingerprint });
+                    first.insert((&found.object.class, &found.identifier), earlier);
+                }
+            },
+            Item::Failed(failed) => {
+                looks.push(Look::Failed(None));
+                // What is said of an object that was met before in this run is kept, whatever comes under its name.
+                if let Some((class, identifier)) = &failed.identity
+                    && !first.contains_key(&(&**class, &**identifier))
+                {
+                    asked.entry(class).or_default().push(at);
+                }
             }
         }
     }
+    let mut keys = vec![None; items.len()];
     for (class, asked) in asked {
-        let identifiers = asked
-            .iter()
-            .filter_map(|&at| match &items[at] {
-                Item::Object(found) => Some(found.identifier.clone()),
-                Item::Failed(_) => None,
-            })
-            .collect();
+        let identifiers = asked.iter().filter_map(|&at| items[at].identifier().map(Into::into)).collect();
         let known = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
         for (at, known) in asked.into_iter().zip(known) {
-            if let (Item::Object(found), Some(known)) = (&items[at], known) {
-                looks[at] = recognize(part, found, &known);
+            let Some(known) = known else { continue };
+            keys[at] = Some(known.key);
+            match &items[at] {
+                Item::Object(found) => looks[at] = recognize(part, found, &known),
+                Item::Failed(_) if known.last_run != part.run => looks[at] = Look::Failed(Some(known.key)),
+                Item::Failed(_) => {}
             }
         }
     }
+    select(part, items, &keys, &mut looks).await?;
     Ok(looks)
+}
+
+/// Leaves out what has not failed, where failed objects alone are meant.
+async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: &mut [Look]) -> Result<(), Error> {
+    let Some(results) = part.results.as_ref().filter(|_| part.selects(FailedSelection::Filter)) else { return Ok(()) };
+    let known: Vec<ShadowKey> = keys.iter().flatten().copied().collect();
+    let mut meant = part.engine.repo.have_results(&known, results).await?.into_iter();
+    for (key, look) in keys.iter().zip(looks.iter_mut()) {
+        let is_meant = key.is_some() && meant.next().unwrap_or_default();
+        if !is_meant && !matches!(look, Look::Repeated { .. }) {
+            *look = Look::NotMeant;
+        }
+    }
+    // What comes again is no more meant than it was at first.
+    let mut left_out = HashSet::new();
+    for (item, look) in items.iter().zip(looks) {
+        let Item::Object(found) = item else { continue };
+        let identity = (&found.object.class, &found.identifier);
+        match look {
+            Look::NotMeant => drop(left_out.insert(identity)),
+            Look::Repeated { .. } if left_out.contains(&identity) => *look = Look::NotMeant,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
     let same = known.fingerprint == Some(found.fingerprint);
     if known.last_run == part.run {
         Look::Repeated { same }
-    } else if same {
+    } else if same && part.classification() == Classification::Keep {
         Look::Unchanged(known.key)
     } else {
         Look::Decide(Box::new(Open { known: Some((known.key, known.fingerprint)), ..Open::unknown() }))
@@ -159,7 +200,13 @@ async fn load(part: &Part, items: &[Item], looks: &mut [Look]) -> Result<(), Err
             open.stored = stored.next().flatten();
         }
         let current = open.stored.as_ref().and_then(|stored| stored.shadow.object_type.as_ref());
-        open.type_ = classify(&part.policy, &found.object, current, Classification::Keep);
+        let is_typed = current.is_some_and(|id| part.policy.type_of(id).is_some());
+        open.type_ = if part.set.no_fetch && !is_typed && !cached::can_classify(&part.policy, &found.object.class) {
+            // What its type depends on is not known here.
+            None
+        } else {
+            classify(&part.policy, &found.object, current, part.classification())
+        };
         let type_ = open.type_.map(|at| &part.policy.types[at]);
         open.excluded = if part.set.post_filter.admits(&found.object.class, type_.map(|type_| &type_.id)) {
             exclusion(type_, Some(&found.object))
@@ -253,7 +300,7 @@ impl One<'_, '_, '_> {
         }
         let own = owner.map(|owner| Candidate::Stored(owner.key));
         let owner = owner.map(Owner::Stored);
-        if part.mode == Mode::DryRun {
+        if !self.reacts(type_) {
             self.settle(Way { before, found, after: found, owner: own }, None, true);
             return Ok(());
         }
@@ -278,6 +325,12 @@ impl One<'_, '_, '_> {
             Err(error) => self.settle(Way { before, found, after: found, owner: own }, Some(&error), true),
         }
         Ok(())
+    }
+
+    /// Whether anything is done about situations: not in a dry run, nor where too little of the object is known.
+    fn reacts(&self, type_: &TypePolicy) -> bool {
+        let part = self.writer.part;
+        !part.is_dry() && (!part.set.no_fetch || cached::missing(type_).is_empty())
     }
 
     /// A candidate as it is by now, or as it was loaded.
@@ -323,9 +376,14 @@ impl One<'_, '_, '_> {
     /// Writes and counts an object that was decided. `reacted` is false where there was nothing to do.
     fn settle(&mut self, way: Way, error: Option<&ItemError>, reacted: bool) {
         let part = self.writer.part;
-        let dry = part.mode == Mode::DryRun;
+        let dry = self.open.type_.is_some_and(|at| !self.reacts(&part.policy.types[at]));
         let done = error.is_none() && reacted && !dry && way.after == Situation::Linked;
-        let fingerprint = done.then_some(self.found.fingerprint);
+        let fingerprint = match self.open.known {
+            _ if done => Some(self.found.fingerprint),
+            // Nothing was done, and nothing has become wrong.
+            Some((_, old)) if dry && error.is_none() && way.before == Some(way.after) => old,
+            _ => None,
+        };
         // What an owner got from the object is known by the attributes kept. A reaction that did not run leaves them alone.
         let keep = (error.is_some() || dry || !reacted) && way.owner.is_some();
         let shadow = self.write(Some(way.after), way.owner, fingerprint, !keep);
@@ -340,7 +398,10 @@ impl One<'_, '_, '_> {
                 self.writer.failure(self.found.display(), passage, error);
             }
             None if reacted => {
-                self.writer.result(shadow, None);
+                // What was only looked at has not succeeded: an earlier failure stands.
+                if !dry {
+                    self.writer.result(shadow, None);
+                }
                 self.writer.statistics.passed(passage, Outcome::Success);
             }
             None => self.writer.statistics.passed(passage, Outcome::Skip),

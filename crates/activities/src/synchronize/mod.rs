@@ -5,27 +5,59 @@
 
 mod correlation;
 mod found;
-mod gone;
+mod missed;
 mod overlay;
 mod reaction;
 mod writer;
-
-pub(crate) use gone::not_gone;
 
 use tidelock_model::object::Situation;
 use tidelock_repo::{Batch, IndexedItem, StoredShadow};
 
 use crate::error::Category;
+use crate::error_handling::Tally;
 use crate::part::Part;
+use crate::run::End;
 use crate::source::Item;
-use crate::statistics::Statistics;
+use crate::statistics::{Passage, Statistics};
+use crate::synchronize::overlay::Overlay;
+use crate::synchronize::writer::Writer;
 
 /// Objects to be synchronized.
 pub(crate) enum Work {
     /// Objects that a search found.
     Found(Vec<Item>),
-    /// Shadows whose objects are gone, as the resource itself has said.
-    Gone(Vec<StoredShadow>),
+    /// Shadows that were not met, with what the resource itself has said of their objects.
+    Missed(Vec<Missed>),
+}
+
+/// A shadow that was not met.
+pub(crate) struct Missed {
+    pub(crate) stored: StoredShadow,
+    pub(crate) trace: Trace,
+}
+
+/// What there is of the object of a shadow.
+pub(crate) enum Trace {
+    /// Nothing: it is gone.
+    Gone,
+    /// All of it: it is there.
+    There,
+    /// It cannot be said.
+    Unknown(ItemError),
+    /// The shadow is not one of those that are meant.
+    NotMeant,
+}
+
+/// What deciding depends on beside the objects.
+#[derive(Clone, Copy)]
+pub(crate) struct Circumstances<'a> {
+    /// The items that foci are found by.
+    pub(crate) indexed: &'a [IndexedItem],
+    /// Why the repository would not take what was decided before, about a single object: nothing but the failure is then
+    /// recorded.
+    pub(crate) refused: Option<&'a ItemError>,
+    /// The failures so far, as far as they count.
+    pub(crate) tally: &'a Tally,
 }
 
 /// What is to be committed for some objects of a chunk.
@@ -36,6 +68,10 @@ pub(crate) struct Decided {
     pub(crate) statistics: Statistics,
     /// How many objects, from the first, this is for. Never none of some.
     pub(crate) taken: usize,
+    /// The failures so far, those of these objects included.
+    pub(crate) tally: Tally,
+    /// The end of the part, if the failure of the last of these objects is one.
+    pub(crate) stop: Option<End>,
 }
 
 /// Why an object failed.
@@ -60,33 +96,42 @@ impl Work {
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Found(items) => items.len(),
-            Self::Gone(shadows) => shadows.len(),
+            Self::Missed(shadows) => shadows.len(),
         }
     }
 
-    /// Decides about a range of the objects. `refused` is the reason why the repository would not take what was decided
-    /// before, about a range of one object: nothing but the failure is then recorded.
+    /// Decides about a range of the objects.
     pub(crate) async fn decide(
         &self,
         part: &Part,
-        indexed: &[IndexedItem],
+        given: Circumstances<'_>,
         range: std::ops::Range<usize>,
-        refused: Option<&ItemError>,
     ) -> Result<Decided, tidelock_repo::Error> {
         match self {
-            Self::Found(items) => found::decide(part, indexed, &items[range], refused).await,
-            Self::Gone(shadows) => gone::decide(part, indexed, &shadows[range], refused).await,
+            Self::Found(items) => found::decide(part, given, &items[range]).await,
+            Self::Missed(shadows) => missed::decide(part, given, &shadows[range]).await,
         }
     }
 
     /// What people call an object, and the situation that is known of it.
-    pub(crate) fn describe(&self, at: usize) -> (String, Option<Situation>) {
+    fn describe(&self, at: usize) -> (String, Option<Situation>) {
         match self {
             Self::Found(items) => match &items[at] {
                 Item::Object(found) => (found.display(), None),
                 Item::Failed(failed) => (failed.object.clone(), None),
             },
-            Self::Gone(shadows) => (shadows[at].shadow.identifier.to_string(), shadows[at].shadow.situation),
+            Self::Missed(shadows) => {
+                let shadow = &shadows[at].stored.shadow;
+                (shadow.identifier.to_string(), shadow.situation)
+            }
         }
     }
+}
+
+/// Nothing about an object can be stored but that it failed.
+pub(crate) fn failed_alone(part: &Part, tally: &Tally, work: &Work, at: usize, error: &ItemError) -> Decided {
+    let (object, before) = work.describe(at);
+    let mut writer = Writer::new(part, Overlay::new(&[]), tally);
+    writer.failure(object, Passage { before, ..Passage::default() }, error);
+    writer.finish(1)
 }

@@ -1,11 +1,15 @@
 //! Collecting what a chunk writes.
 
+use tidelock_model::Diagnostic;
 use tidelock_model::object::{Shadow, Situation};
 use tidelock_repo::{
     Batch, Fingerprint, FocusKey, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowKey, ShadowRef,
 };
 
+use crate::error_handling::{Tally, Verdict};
 use crate::part::Part;
+use crate::report::RunStatus;
+use crate::run::End;
 use crate::statistics::{Act, Outcome, Passage, SHADOW, Statistics};
 use crate::synchronize::overlay::{Candidate, Overlay};
 use crate::synchronize::{Decided, ItemError};
@@ -20,6 +24,8 @@ pub(crate) struct Writer<'a> {
     /// Shadows of the batch that have a fingerprint, with the owner as it was when they got it.
     fingerprinted: Vec<(usize, Candidate, Option<u64>)>,
     at: tidelock_model::Timestamp,
+    tally: Tally,
+    stop: Option<End>,
 }
 
 /// A shadow as it shall be.
@@ -35,7 +41,7 @@ pub(crate) struct ShadowDraft<'s> {
 }
 
 impl<'a> Writer<'a> {
-    pub(crate) fn new(part: &'a Part, overlay: Overlay<'a>) -> Self {
+    pub(crate) fn new(part: &'a Part, overlay: Overlay<'a>, tally: &Tally) -> Self {
         Self {
             part,
             overlay,
@@ -44,6 +50,8 @@ impl<'a> Writer<'a> {
             expected: Vec::new(),
             fingerprinted: Vec::new(),
             at: part.now(),
+            tally: tally.clone(),
+            stop: None,
         }
     }
 
@@ -85,17 +93,29 @@ impl<'a> Writer<'a> {
         self.batch.results.push(OperationResult {
             shadow,
             task: self.part.task.clone(),
-            activity: self.part.path.into(),
+            activity: (*self.part.path).into(),
             at: self.at,
             status: if error.is_some() { OperationStatus::FatalError } else { OperationStatus::Success },
             message: error.map(|error| error.message.as_str().into()),
         });
     }
 
-    /// Counts the failure of an object.
+    /// Counts the failure of an object, which may be one too many: see [`Writer::is_stopped`].
     pub(crate) fn failure(&mut self, object: String, passage: Passage, error: &ItemError) {
         self.statistics.passed(passage, Outcome::Failure);
+        if let Verdict::Stop(place) = self.part.errors.after(error.category, &mut self.tally) {
+            let place = place.unwrap_or_else(|| self.part.place.clone());
+            let message = format!("the activity stops at the failure of {object}: {}", error.message);
+            let diagnostic = Diagnostic::error("stopped-by-failure", &place, message)
+                .with_help("deal with the failure, or change 'errorHandling' of the activity, and run the task again");
+            self.stop = Some(End::Broken(RunStatus::PermanentError, Box::new(diagnostic)));
+        }
         self.statistics.failed(object, error.category, error.message.clone());
+    }
+
+    /// Whether the last failure ends the part.
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stop.is_some()
     }
 
     /// What is to be committed for this many objects.
@@ -111,7 +131,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.batch.foci = self.overlay.into_changes();
-        Decided { batch: self.batch, statistics: self.statistics, taken }
+        Decided { batch: self.batch, statistics: self.statistics, taken, tally: self.tally, stop: self.stop }
     }
 }
 

@@ -147,6 +147,26 @@ impl World {
         prepare(&self.engine, &known, &task, options).await
     }
 
+    /// What is said against a task, or about it.
+    ///
+    /// # Panics
+    /// Where the task is not even looked at.
+    pub async fn findings(&self, task: &str, options: &Options) -> String {
+        let diagnostics = match self.prepare(task, options).await {
+            Ok(prepared) => prepared.diagnostics().clone(),
+            Err(RunError::Definition { diagnostics, .. }) => diagnostics,
+            Err(other) => panic!("{other}"),
+        };
+        let mut text = String::new();
+        for d in diagnostics {
+            writeln!(text, "{d}").unwrap();
+            if let Some(help) = d.help {
+                writeln!(text, "  {}", help.replace('\n', "\n  ")).unwrap();
+            }
+        }
+        text
+    }
+
     pub async fn run(&self, task: &str, options: &Options) -> RunReport {
         self.run_until(task, options, CancellationToken::new()).await
     }
@@ -206,12 +226,31 @@ pub fn read(text: &str) -> Definition {
 
 /// A task with this work on this object set.
 pub fn task(work: &str, set: &str) -> String {
+    activity(&self::work(work, set, ""))
+}
+
+/// A task with this activity.
+pub fn activity(content: &str) -> String {
+    whole(&format!("<activity>{content}</activity>"))
+}
+
+/// A task with these items.
+pub fn whole(items: &str) -> String {
     format!(
         r#"<task oid="task" xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3"
              xmlns:ri="http://midpoint.evolveum.com/xml/ns/public/resource/instance-3" xmlns:q="http://prism.evolveum.com/xml/ns/public/query-3">
-          <name>{work}</name><activity><work><{work}><resourceObjects><resourceRef oid="hr"/>{set}</resourceObjects></{work}></work></activity></task>"#
+          <name>task</name>{items}</task>"#
     )
 }
+
+/// This work on this object set, with more items of the work.
+pub fn work(work: &str, set: &str, more: &str) -> String {
+    let objects = if work == "shadowCleanup" { "shadows" } else { "resourceObjects" };
+    format!(r#"<work><{work}><{objects}><resourceRef oid="hr"/>{set}</{objects}>{more}</{work}></work>"#)
+}
+
+/// All accounts.
+pub const ALL: &str = "<objectclass>ri:AccountObjectClass</objectclass>";
 
 pub fn import() -> String {
     task("import", "<objectclass>ri:AccountObjectClass</objectclass>")
@@ -225,7 +264,8 @@ pub fn reconciliation() -> String {
 pub fn summary(report: &RunReport) -> String {
     let mut text = format!("{:?} {:?} {:?}\n", report.status, report.run_status, report.task_state);
     for activity in &report.activities {
-        let name = if activity.path.is_empty() { "-" } else { &activity.path };
+        let mode = activity.mode.map(|mode| format!(" ({mode:?})")).unwrap_or_default();
+        let name = if activity.path.is_empty() { "-" } else { &activity.path }.to_owned() + &mode;
         writeln!(
             text,
             "{name}: {:?} +{} !{} ~{}",

@@ -1,0 +1,125 @@
+//! Going through shadows that were not met for some time: the last part of a reconciliation, and the cleanup of shadows.
+//!
+//! A shadow that was not met is read on the resource before its object is believed to be gone; in a reconciliation, only after
+//! the reading of the resource came to its end.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tidelock_connector_api::{Error, ErrorKind};
+use tidelock_model::Timestamp;
+use tidelock_model::object::ResourceObject;
+use tidelock_repo::{Remaining, ShadowKey, StoredShadow, SyncLevel};
+use tidelock_resolver::object_set::FailedSelection;
+
+use crate::error::RunError;
+use crate::part::Part;
+use crate::prepare::Step;
+use crate::report::Mode;
+use crate::run::{End, Run};
+use crate::synchronize::{ItemError, Missed, Trace, Work};
+
+/// Looks after the shadows that a reconciliation has not met.
+pub(crate) async fn remaining(run: &mut Run<'_>, part: &Arc<Part>) -> Result<End, RunError> {
+    let level = match part.mode {
+        Mode::Full | Mode::Preview => SyncLevel::Full,
+        Mode::DryRun | Mode::None => SyncLevel::Basic,
+    };
+    look_after_all(run, part, level, part.started).await
+}
+
+/// Looks after the shadows that were not synchronized for the interval of a cleanup.
+pub(crate) async fn cleanup(run: &mut Run<'_>, part: &Arc<Part>, step: &Step) -> Result<End, RunError> {
+    let now = Timestamp::from_millis(run.record.realization.started);
+    // The sign says nothing: P30D and -P30D are both thirty days ago.
+    let until = step.interval.as_ref().and_then(|interval| match interval.before(now) {
+        Some(before) if before <= now => Some(before),
+        _ => interval.after(now).filter(|after| *after <= now),
+    });
+    // An interval that reaches beyond all time has nothing behind it but what was never synchronized.
+    look_after_all(run, part, SyncLevel::Full, until.unwrap_or(Timestamp::from_millis(i64::MIN))).await
+}
+
+async fn look_after_all(run: &mut Run<'_>, part: &Arc<Part>, level: SyncLevel, until: Timestamp) -> Result<End, RunError> {
+    let began = Instant::now();
+    let results = part.results.clone().filter(|_| part.selects(FailedSelection::Narrow));
+    let which = Remaining { filter: part.known_shadows(), level, until, results };
+    run.begin(&part.path, None);
+    let mut after: Option<ShadowKey> = None;
+    let end = loop {
+        if run.is_cancelled() {
+            break End::Interrupted;
+        }
+        let shadows = run.engine.repo.remaining(&which, after, part.chunk).await?;
+        let Some(last) = shadows.last() else { break End::Complete };
+        after = Some(last.key);
+        let missed = match look_after(part, shadows).await? {
+            Ok(missed) => missed,
+            Err(error) => break End::of_error(&error, &part.place),
+        };
+        if let Some(end) = run.work(part, Work::Missed(missed)).await? {
+            break end;
+        }
+    };
+    run.end(&part.path, began, &end);
+    run.save().await?;
+    Ok(end)
+}
+
+/// Reads shadows on the resource, those of them that are meant. Gives the error if that ends the run.
+async fn look_after(part: &Part, shadows: Vec<StoredShadow>) -> Result<Result<Vec<Missed>, Error>, RunError> {
+    if part.mode == Mode::None {
+        return Ok(Ok(shadows.into_iter().map(|stored| Missed { stored, trace: Trace::There }).collect()));
+    }
+    let meant = match part.results.as_ref().filter(|_| part.selects(FailedSelection::Filter)) {
+        None => vec![true; shadows.len()],
+        Some(results) => {
+            let keys: Vec<ShadowKey> = shadows.iter().map(|stored| stored.key).collect();
+            part.engine.repo.have_results(&keys, results).await?
+        }
+    };
+    let (mut asked, mut at) = (Vec::with_capacity(shadows.len()), Vec::with_capacity(shadows.len()));
+    let mut missed: Vec<Missed> = Vec::with_capacity(shadows.len());
+    for (stored, meant) in shadows.into_iter().zip(meant) {
+        if meant {
+            at.push(missed.len());
+            asked.push(stored.clone());
+        }
+        missed.push(Missed { stored, trace: Trace::NotMeant });
+    }
+    let found = match read_each(part, &asked).await {
+        Ok(found) => found,
+        Err(error) => return Ok(Err(error)),
+    };
+    for (at, found) in at.into_iter().zip(found) {
+        missed[at].trace = match found {
+            Ok(Some(_)) => Trace::There,
+            Ok(None) => Trace::Gone,
+            Err(error) => {
+                let message = format!("whether the object is gone could not be found out: {}", error.full_message());
+                Trace::Unknown(ItemError::new(error.kind().into(), message))
+            }
+        };
+    }
+    Ok(Ok(missed))
+}
+
+/// Reads the objects of shadows on the resource, in the same order. One that cannot be read is an error of its own.
+pub(crate) async fn read_each(
+    part: &Part,
+    shadows: &[StoredShadow],
+) -> Result<Vec<Result<Option<ResourceObject>, Error>>, Error> {
+    let mut all = Vec::with_capacity(shadows.len());
+    for of_class in shadows.chunk_by(|a, b| a.shadow.class == b.shadow.class) {
+        let identifiers: Vec<&str> = of_class.iter().map(|stored| &*stored.shadow.identifier).collect();
+        let found = part.connector.get_many(&of_class[0].shadow.class, &identifiers).await?;
+        if found.len() != identifiers.len() {
+            return Err(Error::new(
+                ErrorKind::Unexpected,
+                "the connector answered for another number of objects than it was asked for",
+            ));
+        }
+        all.extend(found);
+    }
+    Ok(all)
+}
