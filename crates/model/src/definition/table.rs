@@ -126,6 +126,15 @@ impl Reading {
         rest.push(child.clone());
     }
 
+    /// Text among elements, which nobody reads.
+    pub(crate) fn stray_text(&mut self, node: &Node) {
+        if !node.children.is_empty() && !node.text().trim().is_empty() {
+            let message = format!("'{}' holds items, and the text among them is ignored", shorten(node.local()));
+            let found = Diagnostic::warning("stray-text", &node.place, message);
+            self.report(found.with_help("remove the text, or make a comment of it"));
+        }
+    }
+
     pub(crate) fn not_supported(&mut self, parent: &Node, child: &Node) {
         let (parent, local) = (parent.local(), child.local());
         self.report(
@@ -274,6 +283,7 @@ macro_rules! definition {
                 #[allow(unused_imports, reason = "a table may have no items")]
                 use $crate::definition::table::Item as _;
                 let mut read = Self { place: node.place.clone(), ..Self::default() };
+                reading.stray_text(node);
                 for attribute in &node.attributes {
                     let leaf = || {
                         let mut leaf = $crate::document::Node::leaf(attribute.name.clone(), attribute.value.clone());

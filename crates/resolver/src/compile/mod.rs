@@ -44,6 +44,7 @@ impl Compiler<'_> {
     fn run(&mut self) -> Option<ResourcePolicy> {
         let resource = self.resource;
         self.warn_of_inheritance();
+        self.note_state(resource.lifecycle_state.as_ref(), "the resource");
         let handling = resource.schema_handling.as_ref();
         let caching = self.caching(resource.caching.as_ref());
         let definitions =
@@ -79,6 +80,21 @@ impl Compiler<'_> {
                 &sorter.place,
                 "use the delineations of object types",
             ));
+        }
+    }
+
+    /// What is proposed, say, takes no part, and somebody may have forgotten that.
+    fn note_state(&mut self, state: Option<&tidelock_model::definition::At<String>>, what: &str) {
+        if let Some(state) = state.filter(|state| !names::is_visible(Some(state))) {
+            let shown: String = state.trim().chars().take(40).collect();
+            self.diagnostics.push(
+                Diagnostic::info(
+                    "not-in-use",
+                    &state.place,
+                    format!("{what} is in the lifecycle state '{shown}', so nothing is synchronized by it"),
+                )
+                .with_help("change the state to 'active' when it is to be used"),
+            );
         }
     }
 
@@ -119,6 +135,7 @@ impl Compiler<'_> {
         let inbound = mappings::compile(definition, &class, focus_type, &mut self.diagnostics);
         let correlation = correlation::compile(definition, legacy.as_ref(), &class, focus_type, &inbound, &mut self.diagnostics);
         let visible = names::is_visible(definition.lifecycle_state.as_ref());
+        self.note_state(definition.lifecycle_state.as_ref(), &id.to_string());
         let synchronization_visible = visible && names::is_visible(self.resource.lifecycle_state.as_ref());
         let synchronization =
             synchronization::compile(definition, legacy.as_ref(), synchronization_visible, &mut self.diagnostics);

@@ -113,11 +113,13 @@ fn types_are_defined_once_and_have_one_default() {
     check(
         &types("account/a class=account default\naccount/b class=account default lifecycleState=draft"),
         expect![[r#"
-        -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-        -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
-            add 'synchronization' with reactions if they should not be
-    "#]],
+            -:5:9: info[no-synchronization]: account/a has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+            -:13:9: info[not-in-use]: account/b is in the lifecycle state 'draft', so nothing is synchronized by it
+                change the state to 'active' when it is to be used
+            -:10:9: info[no-synchronization]: account/b has no 'synchronization': its objects are passed over
+                add 'synchronization' with reactions if they should not be
+        "#]],
     );
 }
 

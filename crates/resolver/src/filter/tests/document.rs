@@ -169,7 +169,12 @@ fn what_is_wrong_is_said_with_its_place_and_cure() {
         ],
     );
     let deep = format!("{}<all/>{}", "<not>".repeat(80), "</not>".repeat(80));
-    check(&deep, &expect!["2:321 [query-syntax] clauses are nested more than 64 deep | say it with fewer levels: an 'and' can hold any number of clauses"]);
+    check(
+        &deep,
+        &expect![
+            "2:321 [query-syntax] clauses are nested more than 64 deep | say it with fewer levels: an 'and' can hold any number of clauses"
+        ],
+    );
 }
 
 #[test]
