@@ -1,6 +1,6 @@
 //! What is wrong with definitions beyond what their reading finds: among each other, and against resource and repository.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_activities::{Connectors, Definitions, Engine, OpenError, Options, ResourceEntry, RunError, SystemClock};
@@ -13,7 +13,7 @@ use tidelock_resolver::object_set::{self, ActivityKind, Profile};
 use tidelock_resolver::policy::ResourcePolicy;
 
 use crate::config::Session;
-use crate::definitions::{Given, Known};
+use crate::definitions::{Given, GivenObject, Known};
 use crate::failure::Failure;
 use crate::registry::Registry;
 
@@ -38,20 +38,27 @@ pub(crate) async fn validate(
 ) -> Result<Diagnostics, Failure> {
     let mut found = given.diagnostics.clone();
     names(given, &mut found);
+    let misread = misread(given);
+    let keep = |at: usize, mut found: Diagnostics| {
+        if misread.contains(&at) {
+            found.retain(|d| !follows(d));
+        }
+        found
+    };
     let registry = Arc::new(Registry::new(&session.home));
-    for object in &given.objects {
+    for (at, object) in given.objects.iter().enumerate() {
         if let Definition::Resource(resource) = &object.definition {
             let entry = ResourceEntry { definition: (**resource).clone(), origin: Some(object.origin_text()) };
-            found.extend(compile_resource(&*registry, &entry).await.1);
+            found.extend(keep(at, compile_resource(&*registry, &entry).await.1));
         }
     }
     if tasks == Tasks::Prepared {
         let engine = Engine { repo: Arc::clone(repo), connectors: registry, clock: Arc::new(SystemClock) };
         let known = Known { given: Some(given), repo: Arc::clone(repo), sources: session.sources.clone() };
-        for object in &given.objects {
+        for (at, object) in given.objects.iter().enumerate() {
             if let Definition::Task(task) = &object.definition {
                 let task = check_task(&engine, &known, task).await;
-                found.extend(task.map_err(|error| Failure::repository(&error, &session.database))?);
+                found.extend(keep(at, task.map_err(|error| Failure::repository(&error, &session.database))?));
             }
         }
     }
@@ -80,6 +87,15 @@ fn names(given: &Given, found: &mut Diagnostics) {
                     let message = format!("there is a {element} of the name '{name}' already, at {first}");
                     found.push(Diagnostic::error("duplicate-object", place, message).with_help("give one of them another name"));
                 }
+            }
+            None if matches!(definition, Definition::Other(_)) => {
+                let shown: String = element.chars().take(60).collect();
+                let message = format!("'{shown}' is no object that is known here, and it has no name");
+                found.push(
+                    Diagnostic::error("unknown-object", place, message).with_help(
+                        "objects are resource, task, user, role, org and service; others are stored if they have a name",
+                    ),
+                );
             }
             None => {
                 let message = format!("the {element} has no name");
@@ -228,8 +244,44 @@ fn kind_of(work: &WorkKind) -> Option<ActivityKind> {
     })
 }
 
-/// The findings without repetitions: several tasks of one resource find the same.
+/// The objects with items that could not be read, by their index.
+fn misread(given: &Given) -> HashSet<usize> {
+    let position = |place: &Place| (place.line, place.column);
+    let before = |error: &Diagnostic, object: &GivenObject| {
+        let place = object.definition.place();
+        place.file == error.place.file && position(place) <= position(&error.place)
+    };
+    let errors = given.diagnostics.iter().filter(|d| d.is_error());
+    // An error belongs to the last object that begins before it.
+    errors.filter_map(|error| given.objects.iter().rposition(|object| before(error, object))).collect()
+}
+
+/// Whether a finding may follow from an item that is there and could not be read, rather than from one that is not there.
+fn follows(finding: &Diagnostic) -> bool {
+    matches!(
+        finding.code,
+        "intent-without-kind"
+            | "kind-without-intent"
+            | "missing-property"
+            | "no-activity"
+            | "no-object-class"
+            | "no-resource"
+            | "no-work"
+            | "overridden-reaction"
+            | "query-without-coordinates"
+            | "unreachable-object-type"
+    )
+}
+
+/// The findings without repetitions: several tasks of one resource find the same, and an error says more than the warning that the
+/// same item has no effect.
 fn once_each(found: Diagnostics) -> Diagnostics {
-    let mut seen = std::collections::HashSet::new();
-    found.into_iter().filter(|d| seen.insert((d.severity as u8, d.place.clone(), d.message.clone()))).collect()
+    let refused: HashSet<Place> =
+        found.iter().filter(|d| d.is_error() && d.code == "not-supported").map(|d| d.place.clone()).collect();
+    let mut seen = HashSet::new();
+    let mut keep = |d: &Diagnostic| {
+        (d.is_error() || d.code != "not-supported" || !refused.contains(&d.place))
+            && seen.insert((d.severity as u8, d.place.clone(), d.message.clone()))
+    };
+    found.into_iter().filter(|d| keep(d)).collect()
 }
