@@ -13,6 +13,7 @@
 //! Loading what these ask for, and doing what they say, is the business of activities.
 
 pub mod base_context;
+pub mod cached;
 pub mod channel;
 pub mod classify;
 pub mod compile;
