@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::connector::Ldap;
-use crate::error::{code, not_ldap, silent};
+use crate::error::{not_ldap, silent};
 use crate::live_sync::subject::{Changed, Subject, full};
-use crate::live_sync::syncrepl::{Info, StateKind, begin, current, deleted, info, sync_state};
+use crate::live_sync::syncrepl::{Info, StateKind, begin, current, deleted, info, is_refusal, sync_state};
 use crate::live_sync::token::expired;
 use crate::live_sync::{Position, Strategy, strategy};
 use crate::message::{Message, answer};
@@ -35,7 +35,7 @@ impl AsyncUpdates for Ldap {
     fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
         let begin = async move {
             let directory = self.directory().await?;
-            if strategy(self, &directory)? != Strategy::Syncrepl {
+            if strategy(self, &directory).await? != Strategy::Syncrepl {
                 let message = "the server does not push changes: it offers no content synchronization (RFC 4533)";
                 return Err(Error::unsupported(message));
             }
@@ -247,7 +247,7 @@ impl Listener {
     /// The server has ended what should have no end.
     fn ended(&self, message: &Message) -> Error {
         match message.outcome() {
-            Ok(outcome) if outcome.code == code::REFRESH_REQUIRED => expired(&outcome.describe()),
+            Ok(outcome) if is_refusal(&outcome) => expired(&outcome.describe()),
             Ok(outcome) if outcome.is_success() => Error::unreachable("the server stopped telling changes"),
             Ok(outcome) => outcome.error("cannot follow the changes"),
             Err(_) => not_ldap(&self.pool.config().server()),

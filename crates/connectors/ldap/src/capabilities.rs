@@ -233,7 +233,7 @@ async fn identifiers(pool: &Arc<Pool>, config: &LdapConfig, directory: &Director
 /// Finds out how changes would be followed, by taking a position.
 async fn changes(ldap: &Ldap, directory: &Arc<Directory>) -> Finding {
     let subject = "changes";
-    let strategy = match strategy(ldap, directory) {
+    let strategy = match strategy(ldap, directory).await {
         Ok(strategy) => strategy,
         Err(error) => return failed(subject, &error),
     };

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use tidelock_connector_api::{Error, ErrorKind, Result};
 use tidelock_model::definition::nearest;
 use tidelock_model::object::{AttributeDefinition, MatchingRule, ObjectClass, Schema, ValueType};
+use tokio::sync::OnceCell;
 
 use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
 use crate::error::not_ldap;
+use crate::live_sync::syncrepl;
 use crate::message::{Message, Request, Search, answer};
 use crate::root_dse::RootDse;
 use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
@@ -27,6 +29,7 @@ pub(crate) struct Directory {
     classes: HashMap<Arc<str>, Arc<EntryClass>>,
     /// What the configuration names and the server does not have.
     pub(crate) missing: Vec<String>,
+    content_synchronization: OnceCell<bool>,
 }
 
 /// An object class, ready for reading entries.
@@ -101,7 +104,12 @@ impl Directory {
             let message = "the server publishes no object classes; may the name that is bound with read the schema?";
             return Err(Error::config(message));
         }
-        Ok(Self { root, subschema, schema, classes, missing })
+        Ok(Self { root, subschema, schema, classes, missing, content_synchronization: OnceCell::new() })
+    }
+
+    /// Whether changes can be asked for by content synchronization. Tried out once.
+    pub(crate) async fn has_content_synchronization(&self, pool: &Arc<Pool>) -> Result<bool> {
+        self.content_synchronization.get_or_try_init(|| syncrepl::is_offered(pool, &self.root)).await.copied()
     }
 
     /// The class of this exact name, as far as entries can be of it.

@@ -17,7 +17,6 @@ use self::syncrepl::Refresh;
 pub(crate) use self::token::Position;
 use crate::config::SynchronizationStrategy;
 use crate::connector::Ldap;
-use crate::message::oid;
 use crate::schema::Directory;
 
 /// Where the changes come from.
@@ -40,7 +39,7 @@ impl LiveSync for Ldap {
     async fn current_token(&self, class: Option<&str>) -> Result<Token> {
         let directory = self.directory().await?;
         let subject = Subject::new(&self.pool, directory, class).await?;
-        let position = match strategy(self, subject.directory())? {
+        let position = match strategy(self, subject.directory()).await? {
             Strategy::Syncrepl => Position::Cookie(syncrepl::current(&self.pool, &subject).await?),
             Strategy::Timestamps => Position::Time(timestamps::current(&self.pool, &subject).await?),
         };
@@ -55,7 +54,7 @@ impl LiveSync for Ldap {
         let begin = async move {
             let directory = self.directory().await?;
             let subject = Subject::new(&self.pool, directory, request.class.as_deref()).await?;
-            let strategy = strategy(self, subject.directory())?;
+            let strategy = strategy(self, subject.directory()).await?;
             Ok::<_, Error>(match (strategy, subject.position(&request.after)?) {
                 (Strategy::Syncrepl, Position::Cookie(cookie)) => {
                     Changes::Refresh(Box::new(Refresh::new(Arc::clone(&self.pool), subject, cookie)))
@@ -109,16 +108,17 @@ impl Changes {
 }
 
 /// The strategy that is configured; where that is left to us, the best that the server offers.
-pub(crate) fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strategy> {
-    let offered = directory.root.has_control(oid::SYNC_REQUEST);
+pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strategy> {
     let by_uuid = is_by_uuid(ldap);
     match ldap.config().synchronization {
-        SynchronizationStrategy::Auto if offered && by_uuid => Ok(Strategy::Syncrepl),
+        SynchronizationStrategy::Auto if by_uuid && directory.has_content_synchronization(&ldap.pool).await? => {
+            Ok(Strategy::Syncrepl)
+        }
         SynchronizationStrategy::Auto | SynchronizationStrategy::ModifyTimestamp => Ok(Strategy::Timestamps),
         SynchronizationStrategy::Syncrepl if !by_uuid => {
             Err(Error::config("content synchronization tells entries apart by 'entryUUID'; set 'uidAttribute' to it"))
         }
-        SynchronizationStrategy::Syncrepl if offered => Ok(Strategy::Syncrepl),
+        SynchronizationStrategy::Syncrepl if directory.has_content_synchronization(&ldap.pool).await? => Ok(Strategy::Syncrepl),
         SynchronizationStrategy::Syncrepl => Err(Error::unsupported(
             "the server does not offer content synchronization (RFC 4533); on OpenLDAP, the overlay syncprov does",
         )),

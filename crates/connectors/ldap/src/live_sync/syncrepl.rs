@@ -11,7 +11,8 @@ use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
-use crate::message::{Control, ExtendedAnswer, Message, Request, Search, answer, oid};
+use crate::message::{Control, ExtendedAnswer, Message, Outcome, Request, Scope, Search, answer, oid};
+use crate::root_dse::RootDse;
 use crate::value::uuid_text;
 
 /// How many events are handed over at once at most.
@@ -96,11 +97,25 @@ impl Refresh {
 
     /// Adds the next events, as many as are at hand. Whether they are the last.
     pub(super) async fn fill(&mut self, events: &mut Vec<Result<SyncEvent>>) -> Result<bool> {
-        let mut lease = match self.lease.take() {
-            Some(lease) => lease,
-            None => begin(&self.pool, &self.subject, Some(&self.cookie), false).await?,
+        let patience = Some(self.pool.config().read_timeout);
+        let (mut lease, mut message) = match self.lease.take() {
+            Some(mut lease) => {
+                let message = lease.next(patience).await?;
+                (lease, message)
+            }
+            None => {
+                let mut lease = begin(&self.pool, &self.subject, Some(&self.cookie), false).await?;
+                match lease.next(patience).await {
+                    // Nothing has come yet: a connection that was kept may have been dead, and another one may do.
+                    Err(error) if is_passing(&error) => {
+                        lease = begin(&self.pool, &self.subject, Some(&self.cookie), false).await?;
+                        let message = lease.next(patience).await?;
+                        (lease, message)
+                    }
+                    message => (lease, message?),
+                }
+            }
         };
-        let mut message = lease.next(Some(self.pool.config().read_timeout)).await?;
         loop {
             if message.tag == answer::DONE {
                 lease.ended();
@@ -177,7 +192,7 @@ impl Refresh {
     fn end(&mut self, message: &Message, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
         let server = self.pool.config().server();
         let outcome = message.outcome().map_err(|_| not_ldap(&server))?;
-        if outcome.code == code::REFRESH_REQUIRED {
+        if is_refusal(&outcome) {
             return Err(expired(&outcome.describe()));
         }
         outcome.check("cannot read the changes")?;
@@ -198,6 +213,29 @@ impl Refresh {
         events.push(Ok(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone())))));
         Ok(())
     }
+}
+
+/// Whether a server will not go on from a position. OpenLDAP is unwilling where it went back in time itself: after a crash, or
+/// with an older copy of its data.
+pub(crate) const fn is_refusal(outcome: &Outcome) -> bool {
+    matches!(outcome.code, code::REFRESH_REQUIRED | code::UNWILLING)
+}
+
+/// Whether the entries that concern us are open to content synchronization. OpenLDAP offers it as soon as one of its databases
+/// has it, and refuses it for others.
+pub(crate) async fn is_offered(pool: &Arc<Pool>, root: &RootDse) -> Result<bool> {
+    if !root.has_control(oid::SYNC_REQUEST) {
+        return Ok(false);
+    }
+    let nothing = Filter::Not(Box::new(Filter::anything()));
+    let search = Search { filter: nothing, scope: Scope::Sub, ..Search::entry(pool.config().synchronized(), &["1.1"]) };
+    let answer = pool.ask(&Request::Search(search), &[Control::sync(None, false)]).await?;
+    let outcome = answer.outcome().map_err(|_| not_ldap(&pool.config().server()))?;
+    if outcome.code == code::CRITICAL_EXTENSION {
+        return Ok(false);
+    }
+    outcome.check("cannot find out how changes can be followed")?;
+    Ok(true)
 }
 
 /// The position of this moment.

@@ -265,7 +265,8 @@ fn configuration(folder: &Path, setup: Setup) -> String {
     )
     .unwrap();
     if setup.syncprov {
-        writeln!(text, "overlay syncprov\nsyncprov-sessionlog {}", setup.session_log).unwrap();
+        // Without a checkpoint, a slapd that is killed goes back to an older position, and loses deletions for good.
+        writeln!(text, "overlay syncprov\nsyncprov-checkpoint 1 1\nsyncprov-sessionlog {}", setup.session_log).unwrap();
     }
     text
 }

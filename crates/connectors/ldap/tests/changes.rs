@@ -1,0 +1,411 @@
+//! Following a real server.
+
+#![allow(clippy::unwrap_used)]
+
+mod slapd;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use slapd::proxy::Proxy;
+use slapd::reading::{changes, search};
+use slapd::{ADMIN, SUFFIX, Setup, Slapd, config, group, people};
+use tidelock_connector_api::{Change, ChangeKind, ChangesRequest, Connector, ErrorKind, SearchRequest, SyncEvent, Token};
+use tidelock_ldap::{Ldap, LdapConfig, SynchronizationStrategy};
+
+const PERSON: &str = "inetOrgPerson";
+
+fn dn(number: usize) -> String {
+    format!("uid=u{number},ou=people,{SUFFIX}")
+}
+
+fn describe(number: usize, text: &str) -> String {
+    format!("dn: {}\nchangetype: modify\nreplace: description\ndescription: {text}\n", dn(number))
+}
+
+fn by_stamps(mut config: LdapConfig) -> LdapConfig {
+    config.synchronization = SynchronizationStrategy::ModifyTimestamp;
+    config
+}
+
+async fn token(connector: &Ldap) -> Token {
+    connector.live_sync().unwrap().current_token(Some(PERSON)).await.unwrap()
+}
+
+#[tokio::test]
+async fn changes_are_told_by_what_is_there_now() {
+    let server = Slapd::with(Setup::default(), &people(0..10));
+    let connector = server.connector();
+    let before = token(&connector).await;
+    let gone = server.value(&dn(1), "entryUUID").unwrap();
+    server.delete(&dn(1));
+    server.modify(&describe(2, "once"));
+    server.modify(&describe(2, "twice"));
+    server.add(&people(10..11));
+    server.modify(&format!(
+        "dn: {}\nchangetype: modrdn\nnewrdn: uid=renamed\ndeleteoldrdn: 1\nnewsuperior: ou=groups,{SUFFIX}\n",
+        dn(3)
+    ));
+    let found = changes(&connector, PERSON, &before).await;
+    let mut expected = vec![format!("gone {gone}"), dn(10), dn(2), format!("uid=renamed,ou=groups,{SUFFIX}")];
+    expected.sort();
+    assert_eq!(found.shown(), expected, "{:?}", found.errors);
+    assert_eq!(found.present, None);
+    let nothing = changes(&connector, PERSON, &found.end.unwrap()).await;
+    assert!(nothing.changes.is_empty() && nothing.present.is_none() && nothing.end.is_some());
+}
+
+#[tokio::test]
+async fn a_server_that_forgot_deletions_tells_what_is_left() {
+    let mut server = Slapd::with(Setup::default(), &people(0..1000));
+    let connector = server.connector();
+    let before = token(&connector).await;
+    let gone = server.value(&dn(1), "entryUUID").unwrap();
+    server.delete(&dn(1));
+    server.modify(&describe(2, "changed"));
+    // It keeps them in mind no longer than it runs.
+    server.stop();
+    server.run();
+    let found = changes(&connector, PERSON, &before).await;
+    assert_eq!(found.shown(), [dn(2)], "{:?}", found.errors);
+    let present = found.present.unwrap();
+    assert!(!present.contains(&gone));
+    let changed = server.value(&dn(2), "entryUUID").unwrap();
+    let left: std::collections::BTreeSet<_> = present.into_iter().chain([changed]).collect();
+    let objects = search(&connector, SearchRequest::new(PERSON)).await.objects;
+    assert_eq!(left, objects.into_iter().map(|object| object.identifier.into_string()).collect());
+    // One that listens cannot be told so.
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::TokenExpired);
+}
+
+#[tokio::test]
+async fn nothing_is_left_is_told_apart_from_nothing_has_changed() {
+    let mut server = Slapd::with(Setup::default(), &people(0..2));
+    let connector = server.connector();
+    let before = token(&connector).await;
+    server.stop();
+    server.run();
+    let same = changes(&connector, PERSON, &before).await;
+    assert!(same.changes.is_empty() && same.present.is_none(), "{:?} {:?}", same.present, same.errors);
+    server.delete(&dn(0));
+    server.delete(&dn(1));
+    server.stop();
+    server.run();
+    let none = changes(&connector, PERSON, &before).await;
+    assert!(none.changes.is_empty() && none.errors.is_empty());
+    assert_eq!(none.present, Some(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_refresh_that_breaks_off_accounts_for_nothing() {
+    let mut server = Slapd::with(Setup::default(), &people(0..1000));
+    let proxy = Proxy::to(server.port());
+    let mut config = config(proxy.port());
+    config.attempts = 1;
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    server.delete(&dn(1));
+    server.stop();
+    server.run();
+    for bytes in [100, 1_000, 3_000, 9_000] {
+        proxy.cut_after(bytes);
+        let found = changes(&connector, PERSON, &before).await;
+        assert!(found.end.is_none() && !found.errors.is_empty(), "{bytes}");
+        proxy.heal();
+    }
+    assert_eq!(changes(&connector, PERSON, &before).await.present.unwrap().len(), 999);
+}
+
+#[tokio::test]
+async fn a_directory_that_was_built_anew_expires_tokens() {
+    let first = Slapd::with(Setup::default(), &people(0..2));
+    let second = Slapd::with(Setup::default(), &people(0..2));
+    let before = token(&first.connector()).await;
+    let found = changes(&second.connector(), PERSON, &before).await;
+    assert_eq!(found.errors[0].kind(), ErrorKind::TokenExpired);
+    let mut other = first.config();
+    other.synchronization_base = Some(format!("ou=people,{SUFFIX}"));
+    let found = changes(&Ldap::new(other), PERSON, &before).await;
+    assert_eq!(found.errors[0].kind(), ErrorKind::TokenExpired);
+}
+
+#[tokio::test]
+async fn changes_of_our_own_are_left_out_and_their_entries_are_not_gone() {
+    let mut server = Slapd::with(Setup::default(), &people(0..10));
+    let mut config = server.config();
+    config.ignored_modifiers = vec![ADMIN.into()];
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    server.modify(&describe(2, "ours"));
+    assert!(changes(&connector, PERSON, &before).await.changes.is_empty());
+    server.delete(&dn(1));
+    server.stop();
+    server.run();
+    let found = changes(&connector, PERSON, &before).await;
+    assert!(found.changes.is_empty());
+    assert!(found.present.unwrap().contains(&server.value(&dn(2), "entryUUID").unwrap()));
+}
+
+#[tokio::test]
+async fn a_server_without_content_synchronization_is_followed_by_time_stamps() {
+    let server = Slapd::with(Setup { syncprov: false, ..Setup::default() }, &people(0..10));
+    let connector = server.connector();
+    let mut after = token(&connector).await;
+    let quiet = changes(&connector, PERSON, &after).await;
+    assert!(quiet.changes.is_empty() && quiet.present.is_none(), "{:?}", quiet.shown());
+    // Twice within the second that time stamps tell apart.
+    for text in ["once", "twice", "thrice"] {
+        server.modify(&describe(2, text));
+        let found = changes(&connector, PERSON, &after).await;
+        assert_eq!(found.shown(), [dn(2)], "{text} {:?}", found.errors);
+        after = found.end.unwrap();
+    }
+    server.delete(&dn(3));
+    let found = changes(&connector, PERSON, &after).await;
+    assert!(found.changes.is_empty() && found.present.is_none());
+    let mut often = server.config();
+    often.comparison_interval = Duration::ZERO;
+    let found = changes(&Ldap::new(often), PERSON, &found.end.unwrap()).await;
+    assert_eq!(found.present.unwrap().len(), 9);
+    let mut config = server.config();
+    config.synchronization = SynchronizationStrategy::Syncrepl;
+    let error = Ldap::new(config).live_sync().unwrap().current_token(Some(PERSON)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
+async fn tokens_of_one_strategy_are_expired_for_the_other() {
+    let server = Slapd::with(Setup::default(), &people(0..2));
+    let stamps = Ldap::new(by_stamps(server.config()));
+    let found = changes(&stamps, PERSON, &token(&server.connector()).await).await;
+    assert_eq!(found.errors[0].kind(), ErrorKind::TokenExpired);
+    assert!(stamps.async_updates().is_none());
+}
+
+#[tokio::test]
+async fn a_listener_hears_of_changes_at_once_and_finds_its_place_again() {
+    let mut server = Slapd::with(Setup::default(), &people(0..10));
+    let proxy = Proxy::to(server.port());
+    let connector = Ldap::new(config(proxy.port()));
+    let updates = connector.async_updates().unwrap();
+    let mut deliveries = updates.deliveries();
+    let first = deliveries.next().await.unwrap().unwrap();
+    assert!(first.changes.as_ref().unwrap().is_empty() && first.token.is_some());
+    let mut last = first.token.clone();
+    first.acknowledge().await.unwrap();
+    // Nothing comes before something happens, the end of the refresh aside.
+    let mut hear = async |wanted: &str| loop {
+        let delivery = tokio::time::timeout(Duration::from_secs(20), deliveries.next()).await.unwrap().unwrap().unwrap();
+        let names: Vec<_> = delivery.changes.as_ref().unwrap().iter().map(name).collect();
+        last = delivery.token.clone().or(last.take());
+        delivery.acknowledge().await.unwrap();
+        if !names.is_empty() {
+            assert_eq!(names, [wanted]);
+            return Instant::now();
+        }
+    };
+    server.modify(&describe(1, "at first"));
+    hear(&dn(1)).await;
+    for number in 2..6 {
+        server.modify(&describe(number, "then"));
+        let told = Instant::now();
+        assert!(hear(&dn(number)).await - told < Duration::from_secs(2));
+    }
+    proxy.cut();
+    server.modify(&describe(6, "after a cut"));
+    hear(&dn(6)).await;
+    server.stop();
+    server.run();
+    server.modify(&describe(7, "after a restart"));
+    hear(&dn(7)).await;
+    drop(deliveries);
+    server.modify(&describe(8, "while nobody listened"));
+    let mut deliveries = updates.deliveries_after(last);
+    let delivery = deliveries.next().await.unwrap().unwrap();
+    assert_eq!(delivery.changes.as_ref().unwrap().iter().map(name).collect::<Vec<_>>(), [dn(8)]);
+    assert!(delivery.token.is_some());
+}
+
+fn name(change: &Change) -> String {
+    match &change.kind {
+        ChangeKind::Full(object) => object.origin.clone().unwrap().into_string(),
+        _ => format!("gone {}", change.identifier),
+    }
+}
+
+/// What one who only follows changes knows.
+#[derive(Default)]
+struct Follower {
+    objects: BTreeMap<Box<str>, String>,
+    after: Option<Token>,
+}
+
+impl Follower {
+    fn take(&mut self, change: Change) {
+        match change.kind {
+            ChangeKind::Full(object) => drop(self.objects.insert(change.identifier, format!("{:?}", object.attributes))),
+            ChangeKind::Deleted(_) => drop(self.objects.remove(&change.identifier)),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Catches up, as far as the connection lets it. Whether that was to the end.
+    async fn follow(&mut self, connector: &Ldap) -> bool {
+        let mut stream =
+            connector.live_sync().unwrap().changes(ChangesRequest::new(self.after.clone().unwrap()).with_class(PERSON));
+        let mut named = std::collections::BTreeSet::new();
+        let mut accounted = false;
+        while let Some(item) = stream.next().await {
+            match item {
+                Ok(SyncEvent::Change(change, _)) => {
+                    named.insert(change.identifier.clone());
+                    self.take(change);
+                }
+                Ok(SyncEvent::Present(identifiers)) => {
+                    accounted = true;
+                    named.extend(identifiers);
+                }
+                Ok(SyncEvent::End(token)) => {
+                    if accounted {
+                        self.objects.retain(|identifier, _| named.contains(identifier));
+                    }
+                    self.after = Some(token);
+                    return true;
+                }
+                Err(error) if error.kind() == ErrorKind::TokenExpired => {
+                    drop(stream);
+                    // What the engine does: a new position first, then a reconciliation.
+                    self.after = Some(token(connector).await);
+                    self.objects = truth(connector).await;
+                    return true;
+                }
+                Err(error) => assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}"),
+            }
+        }
+        false
+    }
+
+    /// Holds what it knows against what is there.
+    async fn check(&self, connector: &Ldap, seed: u64) {
+        let truth = truth(connector).await;
+        let wrong: Vec<_> = self.objects.iter().filter(|(known, as_it_was)| truth.get(*known) != Some(*as_it_was)).collect();
+        let missed: Vec<_> = truth.iter().filter(|(there, _)| !self.objects.contains_key(*there)).collect();
+        assert!(wrong.is_empty() && missed.is_empty(), "seed {seed}: wrong {wrong:#?} missed {missed:#?}");
+    }
+}
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+}
+
+/// Makes random changes; entries are u0 to u29, in either of two places.
+fn shake(server: &Slapd, numbers: &mut Numbers, steps: usize) {
+    let mut ldif = String::new();
+    for step in 0..steps {
+        let number = numbers.below(30);
+        let known = server.search(&[&format!("(uid=u{number})"), "1.1"]);
+        let known = known.lines().find_map(|line| line.strip_prefix("dn: ")).map(str::to_owned);
+        ldif.clear();
+        match (known, numbers.below(5)) {
+            (None, _) => server.add(&people(number..number + 1)),
+            (Some(dn), 0) => server.delete(&dn),
+            (Some(dn), 1) => {
+                let above = ["people", "groups"][numbers.below(2)];
+                server.modify(&format!(
+                    "dn: {dn}\nchangetype: modrdn\nnewrdn: uid=u{number}\ndeleteoldrdn: 1\nnewsuperior: ou={above},{SUFFIX}\n"
+                ));
+            }
+            (Some(dn), _) => {
+                server.modify(&format!("dn: {dn}\nchangetype: modify\nreplace: description\ndescription: step {step}\n"));
+            }
+        }
+    }
+}
+
+async fn truth(connector: &Ldap) -> BTreeMap<Box<str>, String> {
+    let found = search(connector, SearchRequest::new(PERSON)).await;
+    assert!(found.verdict.unwrap().is_complete());
+    found.objects.into_iter().map(|object| (object.identifier, format!("{:?}", object.attributes))).collect()
+}
+
+#[tokio::test]
+async fn whatever_happens_who_follows_ends_with_what_is_there() {
+    for seed in 1..=6 {
+        let mut numbers = Numbers(seed);
+        let mut server = Slapd::with(Setup { session_log: 5, ..Setup::default() }, &people(0..20));
+        let proxy = Proxy::to(server.port());
+        let mut through = config(proxy.port());
+        (through.attempts, through.timeout) = (1, Duration::from_secs(5));
+        let connector = Ldap::new(through);
+        let mut follower = Follower { objects: truth(&connector).await, after: Some(token(&connector).await) };
+        for _ in 0..12 {
+            let steps = numbers.below(9);
+            shake(&server, &mut numbers, steps);
+            match numbers.below(6) {
+                0 => {
+                    server.stop();
+                    server.run();
+                }
+                1 => {
+                    server.kill();
+                    server.run();
+                }
+                2 => proxy.cut_after(1 + numbers.below(4000) as u64),
+                3 => proxy.cut(),
+                _ => {}
+            }
+            follower.follow(&connector).await;
+            proxy.heal();
+        }
+        assert!(follower.follow(&connector).await, "seed {seed}");
+        follower.check(&connector, seed).await;
+    }
+}
+
+#[tokio::test]
+async fn whatever_happens_who_listens_ends_with_what_is_there() {
+    let mut numbers = Numbers(7);
+    let server = Arc::new(Slapd::with(Setup::default(), &people(0..20)));
+    let proxy = Proxy::to(server.port());
+    let connector = Ldap::new(config(proxy.port()));
+    let mut follower = Follower { objects: truth(&connector).await, after: Some(token(&connector).await) };
+    for round in 0..6 {
+        let mut deliveries = connector.async_updates().unwrap().deliveries_after(follower.after.clone());
+        let shaken = Arc::clone(&server);
+        let mut own = Numbers(round);
+        let shaking = tokio::task::spawn_blocking(move || shake(&shaken, &mut own, 12));
+        if numbers.below(2) == 0 {
+            proxy.cut_after(2000 + numbers.below(8000) as u64);
+        }
+        let until = Instant::now() + Duration::from_millis(600);
+        let mut uncommitted = Vec::new();
+        while let Ok(delivery) = tokio::time::timeout_at(until.into(), deliveries.next()).await {
+            proxy.heal();
+            let delivery = delivery.unwrap().unwrap();
+            // What has no position yet is lost if the process dies now.
+            uncommitted.extend(delivery.changes.as_ref().unwrap().iter().cloned());
+            if let Some(token) = delivery.token.clone() {
+                uncommitted.drain(..).for_each(|change| match change.class.as_deref() {
+                    None | Some(PERSON) => follower.take(change),
+                    Some(_) => {}
+                });
+                follower.after = Some(token);
+            }
+            delivery.acknowledge().await.unwrap();
+        }
+        proxy.heal();
+        shaking.await.unwrap();
+    }
+    assert!(follower.follow(&connector).await);
+    follower.check(&connector, 7).await;
+    let _ = group("unused", [1]);
+}

@@ -1,0 +1,236 @@
+//! Servers that do not behave, and one that gives attributes in pieces: played by another implementation of the protocol.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use ldap3_proto::LdapCodec;
+use ldap3_proto::control::LdapControl;
+use ldap3_proto::proto::{
+    LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode, LdapSearchRequest, LdapSearchResultEntry,
+};
+use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
+use tidelock_ldap::{Ldap, LdapConfig};
+use tidelock_model::object::ResourceObject;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::codec::Framed;
+
+const UUID: &str = "11111111-2222-4333-8444-555555555555";
+
+/// A server that answers each search with what a function makes of it.
+async fn server<F>(answer: F) -> LdapConfig
+where
+    F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)> + Clone + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, answer.clone()));
+        }
+    });
+    let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
+    (config.timeout, config.read_timeout, config.attempts) = (Duration::from_secs(2), Duration::from_secs(2), 1);
+    config
+}
+
+async fn serve<F>(stream: TcpStream, answer: F)
+where
+    F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)>,
+{
+    let mut framed = Framed::new(stream, LdapCodec::default());
+    while let Some(Ok(message)) = framed.next().await {
+        let LdapOp::SearchRequest(request) = message.op else { continue };
+        let answers = match &*request.base {
+            "" => vec![
+                (entry("", &[("subschemaSubentry", &["cn=schema"]), ("supportedControl", &["1.2.840.113556.1.4.319"])]), vec![]),
+                done(),
+            ],
+            "cn=schema" => vec![(schema(), vec![]), done()],
+            _ => answer(&request, &message.ctrl),
+        };
+        for (op, ctrl) in answers {
+            if framed.send(LdapMsg { msgid: message.msgid, op, ctrl }).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+fn schema() -> LdapOp {
+    entry(
+        "cn=schema",
+        &[
+            (
+                "attributeTypes",
+                &[
+                    "( 2.5.4.0 NAME 'objectClass' EQUALITY objectIdentifierMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.38 )",
+                    "( 2.5.4.31 NAME 'member' SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 )",
+                    "( 1.1 NAME 'level' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )",
+                ],
+            ),
+            ("objectClasses", &["( 2.5.6.9 NAME 'group' STRUCTURAL MUST objectClass MAY ( member $ level ) )"]),
+        ],
+    )
+}
+
+fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> LdapOp {
+    let attribute = |(name, values): &(&str, &[&str])| LdapPartialAttribute {
+        atype: (*name).to_owned(),
+        vals: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
+    };
+    LdapOp::SearchResultEntry(LdapSearchResultEntry { dn: dn.to_owned(), attributes: attributes.iter().map(attribute).collect() })
+}
+
+fn result(code: LdapResultCode) -> LdapOp {
+    LdapOp::SearchResultDone(LdapResult { code, matcheddn: String::new(), message: String::new(), referral: vec![] })
+}
+
+fn done() -> (LdapOp, Vec<LdapControl>) {
+    (result(LdapResultCode::Success), vec![])
+}
+
+async fn read(config: LdapConfig) -> (Vec<ResourceObject>, Vec<Error>, Option<Completeness>) {
+    let connector = Ldap::new(config);
+    let mut stream = connector.search(SearchRequest::new("group"));
+    let (mut objects, mut errors, mut verdict) = (Vec::new(), Vec::new(), None);
+    while let Some(item) = stream.next().await {
+        match item {
+            Ok(Found::Object(object)) => objects.push(object),
+            Ok(Found::End(end)) => verdict = Some(end),
+            Err(error) => errors.push(error),
+        }
+    }
+    (objects, errors, verdict)
+}
+
+/// Gives the members from `from` on, `size` at a time, of `all`.
+fn ranged(from: usize, size: usize, all: usize) -> LdapOp {
+    let to = (from + size).min(all);
+    let last = if to == all { "*".to_owned() } else { (to - 1).to_string() };
+    let name = format!("member;range={from}-{last}");
+    let members: Vec<String> = (from..to).map(|number| format!("cn={number}")).collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), ("member", &[]), (&name, &members)])
+}
+
+#[tokio::test]
+async fn an_attribute_that_comes_in_pieces_is_read_to_the_end() {
+    let config = server(|request, _| {
+        let asked = request.attrs.iter().find_map(|name| name.strip_prefix("member;range=")?.strip_suffix("-*")?.parse().ok());
+        vec![(ranged(asked.unwrap_or(0), 1500, 4321), vec![]), done()]
+    })
+    .await;
+    let (objects, errors, verdict) = read(config).await;
+    assert_eq!(verdict, Some(Completeness::Complete), "{errors:?}");
+    assert_eq!(objects[0].attributes.get("member").len(), 4321);
+}
+
+#[tokio::test]
+async fn pieces_that_do_not_go_on_are_an_unreadable_object() {
+    let config = server(|_, _| vec![(ranged(0, 1500, 4321), vec![]), done()]).await;
+    let (objects, errors, verdict) = read(config).await;
+    assert_eq!((objects.len(), errors[0].kind(), verdict), (0, ErrorKind::InvalidData, Some(Completeness::Complete)));
+    let config = server(|request, _| {
+        let first = request.base == "dc=x";
+        if first { vec![(ranged(0, 1500, 4321), vec![]), done()] } else { vec![(result(LdapResultCode::NoSuchObject), vec![])] }
+    })
+    .await;
+    let (objects, errors, _) = read(config).await;
+    assert_eq!((objects.len(), errors[0].kind()), (0, ErrorKind::InvalidData));
+}
+
+#[tokio::test]
+async fn a_lost_position_is_no_end() {
+    let config = server(|_, controls| {
+        let first =
+            controls.iter().any(|control| matches!(control, LdapControl::SimplePagedResults { cookie, .. } if cookie.is_empty()));
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        let page = LdapControl::SimplePagedResults { size: 0, cookie: b"next".to_vec() };
+        if first { vec![(object, vec![]), (result(LdapResultCode::Success), vec![page])] } else { vec![done()] }
+    })
+    .await;
+    let (objects, errors, verdict) = read(config).await;
+    assert_eq!((objects.len(), errors.len()), (1, 0));
+    assert!(!verdict.unwrap().is_complete());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_page_after_all_is_read_at_once() {
+    let config = server(|_, controls| {
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        if controls.is_empty() {
+            vec![(object, vec![]), done()]
+        } else {
+            vec![(result(LdapResultCode::UnavailableCriticalExtension), vec![])]
+        }
+    })
+    .await;
+    let (objects, errors, verdict) = read(config).await;
+    assert_eq!((objects.len(), verdict), (1, Some(Completeness::Complete)), "{errors:?}");
+}
+
+#[tokio::test]
+async fn entries_that_break_their_schema_are_errors_of_their_own() {
+    let config = server(|_, _| {
+        let good = entry("cn=a,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), ("level", &["7"])]);
+        let bad = entry("cn=b,dc=x", &[("objectClass", &["group"]), ("entryUUID", &["b"]), ("level", &["secret"])]);
+        let nameless = entry("cn=c,dc=x", &[("objectClass", &["group"])]);
+        vec![(good, vec![]), (bad, vec![]), (nameless, vec![]), done()]
+    })
+    .await;
+    let (objects, errors, verdict) = read(config).await;
+    assert_eq!((objects.len(), verdict), (1, Some(Completeness::Complete)));
+    let shown: Vec<_> = errors.iter().map(|error| format!("{error} {:?}", error.what())).collect();
+    expect_test::expect![[r#"
+        [
+            "cn=b,dc=x: a value of 'level' is not a whole number of 64 bits Object(\"b\")",
+            "cn=c,dc=x: the entry shows no 'entryUUID', which identifies entries; may the name that is bound with read it? Anything",
+        ]
+    "#]]
+    .assert_debug_eq(&shown);
+}
+
+/// A server that answers everything with the same bytes.
+async fn parrot(bytes: Vec<u8>, endless: bool) -> LdapConfig {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let bytes = bytes.clone();
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                while stream.write_all(&bytes).await.is_ok() && endless {}
+                // Until the other side hangs up.
+                let _ = stream.read(&mut [0; 4096]).await;
+            });
+        }
+    });
+    let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
+    (config.timeout, config.read_timeout, config.attempts) = (Duration::from_millis(300), Duration::from_millis(300), 1);
+    config
+}
+
+#[tokio::test]
+async fn what_is_not_ldap_is_said_to_be_none() {
+    let answers: [(&[u8], bool, ErrorKind); 6] = [
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", false, ErrorKind::Unexpected),
+        (&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x02, 0x01], true, ErrorKind::Unexpected),
+        (&[0x30, 0x80, 0, 0], false, ErrorKind::Unexpected),
+        (&[0x30, 3, 2, 1, 1], false, ErrorKind::Unexpected),
+        // A message that never ends, and one that is for nobody, for ever.
+        (&[0x30, 0x84, 0, 0xff, 0xff, 0xff, 2, 1, 1], false, ErrorKind::Unreachable),
+        // The notice of disconnection.
+        (
+            b"\x30\x24\x02\x01\x00\x78\x1f\x0a\x01\x34\x04\x00\x04\x00\x8a\x16\x31.3.6.1.4.1.1466.20036",
+            false,
+            ErrorKind::Unreachable,
+        ),
+    ];
+    for (bytes, endless, kind) in answers {
+        let error = Ldap::new(parrot(bytes.to_vec(), endless).await).schema().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{bytes:x?}: {error:?}");
+    }
+}
