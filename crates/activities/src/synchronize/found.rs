@@ -387,7 +387,8 @@ impl One<'_, '_, '_> {
         // What an owner got from the object is known by the attributes kept. A reaction that did not run leaves them alone.
         let keep = (error.is_some() || dry || !reacted) && way.owner.is_some();
         let shadow = self.write(Some(way.after), way.owner, fingerprint, !keep);
-        self.writer.seen(shadow, error.is_none());
+        // Of an object that was not read, and not reacted to, all is still to be done.
+        self.writer.seen(shadow, error.is_none() && (!dry || part.is_dry()));
         if let (Some(owner), Some(_)) = (self.open.stored.as_ref().and_then(|stored| stored.owner.as_ref()), fingerprint) {
             self.writer.expect(owner.key, owner.focus.version);
         }
