@@ -125,9 +125,6 @@ fn explained(home: &Home, case: &Path, profile: &str, checked: &[Value]) -> Stri
     let mut text = String::new();
     if explanation.get("activity").is_some() {
         explained_part(&mut text, "", &explanation);
-        for part in explanation["activities"].as_array().into_iter().flatten() {
-            explained_part(&mut text, "  ", part);
-        }
     }
     let error = &explanation["error"];
     let others = explanation["diagnostics"].as_array().into_iter().flatten().filter(|other| *other != error);
@@ -187,6 +184,9 @@ fn explained_part(text: &mut String, indent: &str, part: &Value) {
         if let Some(value) = value {
             let _ = writeln!(text, "{indent}  {title:<8}{value}");
         }
+    }
+    for part in part["activities"].as_array().into_iter().flatten() {
+        explained_part(text, &format!("{indent}  "), part);
     }
 }
 

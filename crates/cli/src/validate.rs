@@ -152,10 +152,14 @@ fn not_checked(resource: &Resource, error: &ResourceError) -> Diagnostic {
 
 /// Makes a task ready to run, and does not run it. Of a task that cannot be run yet its object sets are checked.
 async fn check_task(engine: &Engine, definitions: &dyn Definitions, task: &Task) -> Result<Diagnostics, tidelock_repo::Error> {
-    if let Some(activity) = &task.activity
+    let (modern, mut found) = match task.modern() {
+        Some(modern) => (Some(modern.task), modern.diagnostics),
+        None => (None, Diagnostics::new()),
+    };
+    if let Some(activity) = &modern.as_ref().unwrap_or(task).activity
         && let Some(later) = not_yet(activity)
     {
-        let mut found = vec![later];
+        found.push(later);
         check_sets(engine, definitions, activity, &mut found).await?;
         return Ok(found);
     }
@@ -175,17 +179,24 @@ async fn check_task(engine: &Engine, definitions: &dyn Definitions, task: &Task)
     }
 }
 
-/// A word on an activity that midPoint runs and this version does not. Its definition is not wrong because of that.
+/// A word on an activity, or one within it, that midPoint runs and this version does not. Its definition is not wrong because of
+/// that.
 fn not_yet(activity: &Activity) -> Option<Diagnostic> {
-    let (place, what) = match (&activity.composition, &activity.work) {
-        (Some(composition), _) => (&composition.place, "a composition of activities".to_owned()),
-        (None, Some(work)) if !matches!(work.kind, WorkKind::Import | WorkKind::Reconciliation) => {
-            (&work.place, format!("the activity '{}'", work.kind.as_str()))
+    if let Some(composition) = &activity.composition {
+        // Documents are nested to a bounded depth, and so are activities.
+        return composition.activity.iter().find_map(not_yet);
+    }
+    let work = activity.work.as_ref()?;
+    match work.kind {
+        WorkKind::Import | WorkKind::Reconciliation | WorkKind::ShadowReclassification | WorkKind::ShadowCleanup => None,
+        _ => {
+            let message = format!("the activity '{}' cannot be run by this version", work.kind.as_str());
+            Some(
+                Diagnostic::warning("not-supported", &work.place, message)
+                    .with_help("import, reconciliation, shadowReclassification and shadowCleanup can be run"),
+            )
         }
-        _ => return None,
-    };
-    let message = format!("{what} cannot be run by this version");
-    Some(Diagnostic::warning("not-supported", place, message).with_help("import and reconciliation can be run"))
+    }
 }
 
 /// Checks the object sets of an activity, and of those that it consists of.
@@ -201,6 +212,10 @@ async fn check_sets(
     }
     let Some(work) = &activity.work else { return Ok(()) };
     let Some(kind) = kind_of(&work.kind) else { return Ok(()) };
+    if kind == ActivityKind::ShadowRefresh && work.objects.as_ref().is_none_or(|set| set.resource_ref.is_none()) {
+        // It is for shadows of all resources.
+        return Ok(());
+    }
     let Some(set) = &work.objects else {
         found.push(object_set::no_resource(&work.place));
         return Ok(());
@@ -264,6 +279,7 @@ fn follows(finding: &Diagnostic) -> bool {
             | "kind-without-intent"
             | "missing-property"
             | "no-activity"
+            | "no-interval"
             | "no-object-class"
             | "no-resource"
             | "no-work"

@@ -84,7 +84,7 @@ fn a_reconciliation_becomes_an_activity() {
 fn a_cleanup_keeps_its_interval_and_its_own_name_for_the_set() {
     check(
         "synchronization/task/delete-not-updated-shadow",
-        "<extension><notUpdatedDuration>P30D</notUpdatedDuration><kind>accuont</kind></extension>",
+        "<extension><notUpdatedShadowsDuration>P30D</notUpdatedShadowsDuration><kind>accuont</kind></extension>",
         expect![[r#"
             "@ns": "http://midpoint.evolveum.com/xml/ns/public/common/common-3"
             task:
@@ -99,7 +99,7 @@ fn a_cleanup_keeps_its_interval_and_its_own_name_for_the_set() {
                     interval: P30D
             old.yaml:4:3: info[legacy-task]: the task is in the form of midPoint 4.3, which later versions of midPoint do not know
               the above
-            old.yaml:6:59: error[bad-value]: kind: 'accuont' is not a kind
+            old.yaml:6:73: error[bad-value]: kind: 'accuont' is not a kind
               did you mean 'account'? Possible values: account, entitlement, generic, association, work
         "#]],
     );

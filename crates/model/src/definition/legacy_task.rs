@@ -45,7 +45,7 @@ const SET_ITEMS: [(&str, &str); 6] = [
 const WORK_ITEMS: [(&str, &str, WorkKind); 3] = [
     ("liveSyncBatchSize", "batchSize", WorkKind::LiveSynchronization),
     ("updateLiveSyncTokenInDryRun", "updateLiveSyncTokenInDryRun", WorkKind::LiveSynchronization),
-    ("notUpdatedDuration", "interval", WorkKind::ShadowCleanup),
+    ("notUpdatedShadowsDuration", "interval", WorkKind::ShadowCleanup),
 ];
 
 impl Task {
