@@ -182,21 +182,11 @@ async fn check_task(engine: &Engine, definitions: &dyn Definitions, task: &Task)
 /// A word on an activity, or one within it, that midPoint runs and this version does not. Its definition is not wrong because of
 /// that.
 fn not_yet(activity: &Activity) -> Option<Diagnostic> {
-    if let Some(composition) = &activity.composition {
-        // Documents are nested to a bounded depth, and so are activities.
-        return composition.activity.iter().find_map(not_yet);
-    }
-    let work = activity.work.as_ref()?;
-    match work.kind {
-        WorkKind::Import | WorkKind::Reconciliation | WorkKind::ShadowReclassification | WorkKind::ShadowCleanup => None,
-        _ => {
-            let message = format!("the activity '{}' cannot be run by this version", work.kind.as_str());
-            Some(
-                Diagnostic::warning("not-supported", &work.place, message)
-                    .with_help("import, reconciliation, shadowReclassification and shadowCleanup can be run"),
-            )
-        }
-    }
+    let (place, name) = tidelock_activities::not_runnable(activity)?;
+    Some(
+        Diagnostic::warning("not-supported", place, format!("the activity '{name}' cannot be run by this version"))
+            .with_help("import, reconciliation, shadowReclassification and shadowCleanup can be run"),
+    )
 }
 
 /// Checks the object sets of an activity, and of those that it consists of.

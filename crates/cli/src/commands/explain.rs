@@ -12,7 +12,7 @@ use crate::commands::apply;
 use crate::config::Session;
 use crate::definitions::{self, Argument, Known};
 use crate::failure::{Exit, Failure};
-use crate::output::text::clean;
+use crate::output::text::{clean, count};
 use crate::output::{FAINT, Paint, STRONG};
 use crate::registry::Registry;
 use crate::repository;
@@ -119,14 +119,22 @@ fn render(explanation: &Explanation, paint: Paint) -> String {
     one(&mut out, explanation, paint);
     for part in &explanation.activities {
         out.push('\n');
-        one(&mut out, part, paint);
+        // Documents are nested to a bounded depth, and so are activities.
+        out.push_str(&render(part, paint));
     }
     out
 }
 
 fn one(out: &mut String, explanation: &Explanation, paint: Paint) {
-    let resource = explanation.resource.name.as_deref().or(explanation.resource.oid.as_deref()).unwrap_or("?");
-    let _ = writeln!(out, "{} of {}", paint.text(STRONG, &explanation.activity), clean(resource));
+    // A part is known by its path, which mostly says what it is.
+    let path = explanation.path.as_deref().filter(|path| path.rsplit('/').next() != Some(&explanation.activity));
+    let path = path.map(|path| format!("{}: ", clean(path))).unwrap_or_default();
+    let of = match explanation.resource.name.as_deref().or(explanation.resource.oid.as_deref()) {
+        Some(resource) => clean(resource).into_owned(),
+        None if explanation.activities.is_empty() => "?".to_owned(),
+        None => count(explanation.activities.len() as u64, "activity", "activities"),
+    };
+    let _ = writeln!(out, "{path}{} of {of}", paint.text(STRONG, &explanation.activity));
     let mut say = |title: &str, value: Option<String>| {
         let value = value.filter(|value| !value.is_empty());
         if let Some(value) = value {

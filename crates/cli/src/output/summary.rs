@@ -17,7 +17,8 @@ pub(crate) fn render(report: &RunReport, paint: Paint) -> String {
     for part in &report.activities {
         if !part.path.is_empty() {
             let counted = if part.progress.total() == 0 { "nothing to do".to_owned() } else { speed(part) };
-            line(&mut out, &format!("\n{}  {}", paint.text(STRONG, &part.path), paint.text(FAINT, counted)));
+            let mode = part.mode.map(|mode| format!(" ({})", mode_name(mode))).unwrap_or_default();
+            line(&mut out, &format!("\n{}{mode}  {}", paint.text(STRONG, &*clean(&part.path)), paint.text(FAINT, counted)));
         }
         part_lines(&mut out, part, paint);
     }
@@ -31,6 +32,15 @@ pub(crate) fn render(report: &RunReport, paint: Paint) -> String {
         Mode::None => line(&mut out, "\nObjects were counted, and nothing else was done."),
     }
     out
+}
+
+fn mode_name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Full => "for real",
+        Mode::Preview => "a preview: nothing of it was stored",
+        Mode::DryRun => "a dry run",
+        Mode::None => "counted only",
+    }
 }
 
 fn headline(out: &mut String, report: &RunReport, paint: Paint) {
