@@ -134,7 +134,8 @@ pub(crate) async fn find<T: Wanted>(session: &Session, repo: &dyn Repo, argument
     match (wanted.next(), wanted.next()) {
         (Some((only, _)), None) => Ok(Argument::Given(Box::new(only.clone()), given)),
         (None, _) => {
-            let error = Diagnostic::error(no(T::ELEMENT), &file_place(path), format!("the file holds no {}", T::ELEMENT));
+            let error = Diagnostic::error(no(T::ELEMENT), &file_place(path), format!("the file holds no {}", T::ELEMENT))
+                .with_help(format!("name a file with a {0}, or a {0} that is stored", T::ELEMENT));
             Err(Failure::of_definition(error).after(given.diagnostics))
         }
         (Some(first), Some(second)) => {
