@@ -213,6 +213,7 @@ fn said(text: &mut String, diagnostic: &Value, indent: &str) {
     let _ = writeln!(text, "{}[{}] {}", string("severity"), string("code"), string("message"));
     match string("help") {
         "" => {
+            assert_ne!(diagnostic["severity"], "error", "an error without a cure: {diagnostic}");
             let _ = writeln!(text, "{indent}(no cure)");
         }
         help => {

@@ -130,7 +130,8 @@ impl<'a> Parser<'a> {
     fn bracketed(&mut self, pseudo_items: bool) -> Read<Filter> {
         let open = self.cursor.at;
         if self.depth == MAX_DEPTH {
-            return Err(Fault::new(open, format!("brackets are nested more than {MAX_DEPTH} deep")));
+            return Err(Fault::new(open, format!("brackets are nested more than {MAX_DEPTH} deep"))
+                .with_help("take away brackets that change nothing: 'and' binds tighter than 'or'"));
         }
         self.depth += 1;
         let outer = std::mem::replace(&mut self.pseudo_items, pseudo_items);

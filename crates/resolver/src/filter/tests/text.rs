@@ -207,9 +207,24 @@ fn what_is_wrong_is_said_with_its_place_and_cure() {
 fn nesting_and_length_are_bounded() {
     let nested = |depth: usize| format!("{}a = 1{}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(filter(&nested(MAX_DEPTH)), filter("a = 1"));
-    check_error(&nested(MAX_DEPTH + 1), &expect!["1:65 [query-syntax] brackets are nested more than 64 deep"]);
-    check_error(&"(".repeat(100_000), &expect!["1:65 [query-syntax] brackets are nested more than 64 deep"]);
-    check_error(&"not (".repeat(100_000), &expect!["1:325 [query-syntax] brackets are nested more than 64 deep"]);
+    check_error(
+        &nested(MAX_DEPTH + 1),
+        &expect![
+            "1:65 [query-syntax] brackets are nested more than 64 deep | take away brackets that change nothing: 'and' binds tighter than 'or'"
+        ],
+    );
+    check_error(
+        &"(".repeat(100_000),
+        &expect![
+            "1:65 [query-syntax] brackets are nested more than 64 deep | take away brackets that change nothing: 'and' binds tighter than 'or'"
+        ],
+    );
+    check_error(
+        &"not (".repeat(100_000),
+        &expect![
+            "1:325 [query-syntax] brackets are nested more than 64 deep | take away brackets that change nothing: 'and' binds tighter than 'or'"
+        ],
+    );
     check_error(
         &"a matches (".repeat(100_000),
         &expect![
