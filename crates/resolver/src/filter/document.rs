@@ -296,11 +296,16 @@ fn in_oid(node: &Node) -> Result<Filter, Diagnostic> {
         Some(_) => node.child("expression").map(|node| FilterExpression::Element(Box::new(node.clone()))),
     };
     Ok(Filter::InOid(InOidClause {
-        oids: node.children_named("value").map(|value| Oid::new(value.text().trim())).collect(),
+        oids: node.children_named("value").map(identifier).collect::<Result<_, _>>()?,
         expression,
         of_owner: flag(node, "considerOwner", false)?,
         place: WrittenAt(node.place.clone()),
     }))
+}
+
+fn identifier(value: &Node) -> Result<Oid, Diagnostic> {
+    nested::oid(value.text())
+        .map_err(|problem| Diagnostic::error("bad-value", &value.place, problem.message).with_help(problem.help))
 }
 
 fn sub_filter(node: &Node, depth: usize) -> Result<Option<Box<Filter>>, Diagnostic> {

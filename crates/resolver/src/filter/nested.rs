@@ -96,7 +96,7 @@ fn reference(path: ItemPath, parts: Vec<Filter>, place: WrittenAt) -> Result<Ref
                 Operand::Values(values) if !values.is_empty() => {
                     for value in values {
                         match value {
-                            Literal::String(text) => oids.push(Oid::new(&text)),
+                            Literal::String(text) => oids.push(oid(&text)?),
                             _ => return Err(problem("identifiers of objects are texts", "put them into quotes")),
                         }
                     }
@@ -222,6 +222,14 @@ pub(super) fn fuzzy_method(levenshtein: bool, limit: &str) -> Result<FuzzyMethod
             .filter(|threshold| (0.0..=1.0).contains(threshold))
             .map(FuzzyMethod::Similarity)
             .ok_or("the limit of 'similarity' is a number from 0 to 1")
+    }
+}
+
+/// The identifier of an object. Spaces around it mean nothing, as in documents.
+pub(super) fn oid(text: &str) -> Result<Oid, Problem> {
+    match text.trim() {
+        "" => Err(problem("the identifier of an object cannot be empty", "name an object, or leave the condition out")),
+        text => Ok(Oid::new(text)),
     }
 }
 

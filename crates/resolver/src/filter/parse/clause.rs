@@ -153,10 +153,7 @@ impl<'a> Parser<'a> {
                 let operand = self.operand(verb_text, false, false)?;
                 match &operand {
                     Operand::Values(values) if values.is_empty() => return Err(no_null(at, verb_text)),
-                    Operand::Path(path) if path.variable.is_none() => {
-                        return Err(Fault::new(at, format!("'{verb_text}' cannot compare with another item"))
-                            .with_help("put a text into quotes"));
-                    }
+                    Operand::Path(path) if path.variable.is_none() => return Err(no_item(at, verb_text)),
                     _ => {}
                 }
                 Filter::Substring(SubstringClause { path, operand, at_start, at_end, matching: brackets, place })
@@ -196,6 +193,7 @@ impl<'a> Parser<'a> {
                 let operand = self.operand(verb_text, true, false)?;
                 match &operand {
                     Operand::Values(values) if values.is_empty() => return Err(no_null(at, verb_text)),
+                    Operand::Path(path) if path.variable.is_none() => return Err(no_item(at, verb_text)),
                     _ => Filter::FullText(FullTextClause { operand, place }),
                 }
             }
@@ -408,7 +406,9 @@ impl<'a> Parser<'a> {
             Operand::Values(values) => values
                 .into_iter()
                 .map(|value| match value {
-                    Literal::String(text) => Ok(Oid::new(&text)),
+                    Literal::String(text) => {
+                        nested::oid(&text).map_err(|problem| Fault::new(at, problem.message).with_help(problem.help))
+                    }
                     _ => Err(Fault::new(at, "identifiers of objects are texts").with_help("put them into quotes")),
                 })
                 .collect::<Read<Vec<Oid>>>()
@@ -480,6 +480,10 @@ impl<'a> Parser<'a> {
 
 fn no_null(at: usize, verb_text: &str) -> Box<Fault> {
     Fault::new(at, format!("'{verb_text}' cannot compare with null")).with_help("for items without a value write 'not exists'")
+}
+
+fn no_item(at: usize, verb_text: &str) -> Box<Fault> {
+    Fault::new(at, format!("'{verb_text}' cannot compare with another item")).with_help("put a text into quotes")
 }
 
 fn no_literal(at: usize, found: &str) -> Box<Fault> {
