@@ -71,6 +71,22 @@ async fn an_object_that_no_type_claims_any_longer_loses_its_type() {
 }
 
 #[tokio::test]
+async fn shadows_of_one_owner_are_reclassified_alike_in_every_chunk() {
+    let mut dumps = Vec::new();
+    for chunk in [1, 100] {
+        let world = World::new();
+        let options = Options { chunk: Some(chunk), ..Options::default() };
+        world.put("a", "number=3");
+        world.put("b", "number=3 mail=x@y");
+        for task in [import(), task("shadowReclassification", ALL), reconciliation()] {
+            world.run(&task, &options).await;
+        }
+        dumps.push(world.dump().await);
+    }
+    assert_eq!(dumps[0], dumps[1]);
+}
+
+#[tokio::test]
 async fn a_reclassification_is_for_real_or_not_at_all() {
     let world = World::new();
     for mode in [Mode::Preview, Mode::DryRun, Mode::None] {

@@ -381,7 +381,9 @@ impl One<'_, '_, '_> {
         let fingerprint = match self.open.known {
             _ if done => Some(self.found.fingerprint),
             // Nothing was done, and nothing has become wrong.
-            Some((_, old)) if dry && error.is_none() && way.before == Some(way.after) => old,
+            Some((_, old)) if dry && error.is_none() && way.before == Some(way.after) && !self.writer.is_changed(way.owner) => {
+                old
+            }
             _ => None,
         };
         // What an owner got from the object is known by the attributes kept. A reaction that did not run leaves them alone.

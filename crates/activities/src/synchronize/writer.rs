@@ -63,7 +63,7 @@ impl<'a> Writer<'a> {
             let same = is_same(old, &shadow, owner, old.owner.as_ref().is_some());
             if !same {
                 self.statistics.acted(SHADOW, if shadow.dead && !old.dead { Act::Delete } else { Act::Modify });
-            } else if old_fingerprint == fingerprint {
+            } else if old_fingerprint == fingerprint && (fingerprint.is_none() || !self.is_changed(owner)) {
                 return ShadowRef::Stored(key);
             }
         } else {
@@ -76,6 +76,11 @@ impl<'a> Writer<'a> {
         let owner = owner.map(Overlay::reference);
         self.batch.shadows.push(ShadowChange { key, shadow, owner, fingerprint });
         key.map_or(ShadowRef::New(at), ShadowRef::Stored)
+    }
+
+    /// Whether this chunk changes an owner, which makes the owner's shadows lose their fingerprints unless they are written.
+    pub(crate) fn is_changed(&self, owner: Option<Candidate>) -> bool {
+        owner.is_some_and(|owner| self.overlay.position(owner).is_some())
     }
 
     /// Marks a shadow as met.
