@@ -28,7 +28,10 @@ struct Known {
 type Opened = Result<(Arc<dyn Connector>, Diagnostics), Diagnostics>;
 
 /// Every connector of this program. A new one is a line here.
-const KNOWN: &[Known] = &[Known { name: "CSV", namespace: tidelock_csv::BUNDLE_NAMESPACE, open: csv }];
+const KNOWN: &[Known] = &[
+    Known { name: "CSV", namespace: tidelock_csv::BUNDLE_NAMESPACE, open: csv },
+    Known { name: "LDAP", namespace: tidelock_ldap::BUNDLE_NAMESPACE, open: ldap },
+];
 
 impl Registry {
     pub(crate) fn new(home: &Path) -> Self {
@@ -106,6 +109,12 @@ fn gather<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
 
 fn csv(configuration: &ConnectorConfiguration, base: &Path) -> Opened {
     let connector = tidelock_csv::open(configuration, base)?;
+    let warnings = connector.warnings().to_vec();
+    Ok((Arc::new(connector), warnings))
+}
+
+fn ldap(configuration: &ConnectorConfiguration, base: &Path) -> Opened {
+    let connector = tidelock_ldap::open(configuration, base)?;
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }

@@ -29,6 +29,7 @@ const RULES: &[Rule] = &[
             "tidelock-activities",
             "tidelock-connector-api",
             "tidelock-csv",
+            "tidelock-ldap",
             "tidelock-model",
             "tidelock-repo",
             "tidelock-resolver",
