@@ -10,6 +10,9 @@ mod conformance;
 mod licences;
 mod metadata;
 mod new_connector;
+mod servers {
+    pub(crate) mod slapd;
+}
 mod shell;
 mod test;
 mod tidy;

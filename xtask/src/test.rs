@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::{bench, shell};
+use crate::{bench, servers, shell};
 
 /// How to run the tests.
 pub(crate) struct Options {
@@ -17,6 +17,7 @@ pub(crate) struct Options {
 /// Something failed. What comes after a failure still runs, so that one run tells all.
 pub(crate) fn run(options: Options) -> Result<()> {
     shell::need_sqlite3()?;
+    servers::slapd::need()?;
     // The end-to-end tests belong to a package of their own, and cargo would not build another package's binary for them.
     shell::run(&mut shell::cargo(["build", "--package", "tidelock", "--locked"]))?;
 

@@ -39,8 +39,8 @@ pub enum SyncEvent {
     /// objects were deleted tells which are left instead.
     ///
     /// A stream that has such an item, be it an empty one, accounts for every object that was asked for: at its end, and not
-    /// before, an object that no change and no such item has named is gone. Where the stream breaks off, or an error item of it
-    /// may stand for any object, nothing follows for those that were not named.
+    /// before, an object is gone that neither a change nor such an item nor an error item has named. Where the stream breaks off,
+    /// or an error item of it may stand for any object, nothing follows for those that were not named.
     Present(Vec<Box<str>>),
     /// The end: every change that is known was given, and this is the token to resume from. Nothing comes after it.
     End(Token),

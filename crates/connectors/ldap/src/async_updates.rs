@@ -13,7 +13,7 @@ use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::connector::Ldap;
 use crate::error::{not_ldap, silent};
 use crate::live_sync::subject::{Changed, Subject, full};
-use crate::live_sync::syncrepl::{Info, StateKind, begin, current, deleted, info, is_refusal, sync_state};
+use crate::live_sync::syncrepl::{Info, StateKind, begin, current, info, is_refusal, sync_state};
 use crate::live_sync::token::expired;
 use crate::live_sync::{Position, Strategy, strategy};
 use crate::message::{Message, answer};
@@ -167,14 +167,14 @@ impl Listener {
                 let state = sync_state(message).map_err(broken)?.ok_or_else(|| not_ldap(&server))?;
                 let change = match state.kind {
                     StateKind::Present => return Err(forgotten()),
-                    StateKind::Deleted => Some(deleted(state.identifier)),
+                    StateKind::Deleted => Some(self.subject.deleted(state.identifier)),
                     StateKind::Changed => match self.subject.read(&self.pool, message).await? {
                         Changed::Object(object) => Some(full(object)),
                         Changed::Failed(error) => {
                             self.unreadable = Some(error);
                             None
                         }
-                        Changed::Ignored | Changed::Foreign => None,
+                        Changed::Ignored | Changed::Foreign | Changed::Derived => None,
                     },
                 };
                 self.changes.extend(change);
@@ -191,7 +191,7 @@ impl Listener {
                     Ok(if self.stage == Stage::Persist { Ready::Position } else { Ready::No })
                 }
                 Some(Info::Identifiers { deleted: true, cookie, identifiers }) => {
-                    self.changes.extend(identifiers.into_iter().map(deleted));
+                    self.changes.extend(identifiers.into_iter().map(|identifier| self.subject.deleted(identifier)));
                     self.keep(cookie);
                     Ok(if self.stage == Stage::Persist { Ready::Position } else { Ready::No })
                 }

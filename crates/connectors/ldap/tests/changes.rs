@@ -177,6 +177,21 @@ async fn a_server_without_content_synchronization_is_followed_by_time_stamps() {
 }
 
 #[tokio::test]
+async fn what_leaves_our_part_of_the_directory_is_gone() {
+    let server = Slapd::with(Setup::default(), &people(0..3));
+    let mut config = server.config();
+    config.synchronization_base = Some(format!("ou=people,{SUFFIX}"));
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    let moved = server.value(&dn(1), "entryUUID").unwrap();
+    server.modify(&format!(
+        "dn: {}\nchangetype: modrdn\nnewrdn: uid=u1\ndeleteoldrdn: 1\nnewsuperior: ou=groups,{SUFFIX}\n",
+        dn(1)
+    ));
+    assert_eq!(changes(&connector, PERSON, &before).await.shown(), [format!("gone {moved}")]);
+}
+
+#[tokio::test]
 async fn tokens_of_one_strategy_are_expired_for_the_other() {
     let server = Slapd::with(Setup::default(), &people(0..2));
     let stamps = Ldap::new(by_stamps(server.config()));

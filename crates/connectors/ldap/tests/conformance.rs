@@ -18,10 +18,15 @@ fn fixture() -> Fixture {
     let server = Arc::new(Slapd::with(Setup::default(), &content));
     let connector = Ldap::new(server.config());
     let next = Arc::new(AtomicUsize::new(1000));
-    Fixture::new(connector).offering_live_sync().offering_async_updates().keeping(Arc::clone(&server)).changing(move |step| {
-        let identifier = change(&server, step, next.fetch_add(1, Relaxed));
-        std::future::ready(Some(identifier))
-    })
+    Fixture::new(connector)
+        .offering_live_sync()
+        .offering_async_updates()
+        .offering_provision()
+        .keeping(Arc::clone(&server))
+        .changing(move |step| {
+            let identifier = change(&server, step, next.fetch_add(1, Relaxed));
+            std::future::ready(Some(identifier))
+        })
 }
 
 /// Makes a change by OpenLDAP's own tools; the identifier of the object.

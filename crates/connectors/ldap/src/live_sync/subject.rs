@@ -37,6 +37,8 @@ pub(crate) enum Changed {
     Ignored,
     /// It is of no class that concerns us.
     Foreign,
+    /// It is of a class derived from the one that changes are asked of, if it was not before.
+    Derived,
 }
 
 impl Subject {
@@ -60,6 +62,13 @@ impl Subject {
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {
         &self.directory
+    }
+
+    /// An object that is gone. A server says neither of which class it was nor whether it was of the one asked for; what is
+    /// known is that there is no such object of that class.
+    pub(crate) fn deleted(&self, identifier: Box<str>) -> Change {
+        let class = self.class.as_ref().map(|class| Arc::clone(&class.name));
+        Change { class, identifier, kind: ChangeKind::Deleted(None) }
     }
 
     /// How the identifier of an entry is read.
@@ -125,7 +134,7 @@ impl Subject {
         Ok(match read_entry(pool, reader, message).await? {
             Some(Ok(object)) => Changed::Object(object),
             Some(Err(error)) => Changed::Failed(error),
-            None => Changed::Foreign,
+            None => Changed::Derived,
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Result, SyncEvent};
+use tidelock_connector_api::{Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
 use super::subject::{Changed, Subject, full};
@@ -142,10 +142,13 @@ impl Refresh {
                 self.keep(state.cookie);
                 match state.kind {
                     StateKind::Present => self.present(vec![state.identifier], events),
-                    StateKind::Deleted => events.push(Ok(SyncEvent::Change(deleted(state.identifier), None))),
+                    StateKind::Deleted => events.push(Ok(SyncEvent::Change(self.subject.deleted(state.identifier), None))),
                     StateKind::Changed => match self.subject.read(&self.pool, &message).await? {
                         Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
                         Changed::Failed(error) => events.push(Err(error)),
+                        Changed::Derived => {
+                            events.push(Ok(SyncEvent::Change(self.subject.deleted(state.identifier), None)));
+                        }
                         Changed::Ignored | Changed::Foreign => self.left_out.push(state.identifier),
                     },
                 }
@@ -159,7 +162,9 @@ impl Refresh {
                 Some(Info::Identifiers { deleted: true, cookie, identifiers }) => {
                     self.named = true;
                     self.keep(cookie);
-                    events.extend(identifiers.into_iter().map(|identifier| Ok(SyncEvent::Change(deleted(identifier), None))));
+                    events.extend(
+                        identifiers.into_iter().map(|identifier| Ok(SyncEvent::Change(self.subject.deleted(identifier), None))),
+                    );
                 }
                 Some(Info::Identifiers { deleted: false, cookie, identifiers }) => {
                     self.named = true;
@@ -299,11 +304,6 @@ pub(crate) async fn begin(pool: &Arc<Pool>, subject: &Subject, cookie: Option<&[
             begun => return begun,
         }
     }
-}
-
-/// A deletion. The server does not say of which class the entry was, and may tell of entries that were of another.
-pub(crate) const fn deleted(identifier: Box<str>) -> Change {
-    Change { class: None, identifier, kind: ChangeKind::Deleted(None) }
 }
 
 /// What comes with an entry (RFC 4533, 2.3).

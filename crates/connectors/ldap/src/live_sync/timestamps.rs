@@ -120,6 +120,10 @@ impl Scan {
         match self.subject.read(&self.pool, message).await? {
             Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
             Changed::Failed(error) => events.push(Err(error)),
+            Changed::Derived => {
+                let identifier = self.identifier(message)?;
+                events.push(Ok(SyncEvent::Change(self.subject.deleted(identifier), None)));
+            }
             Changed::Ignored | Changed::Foreign => {}
         }
         Ok(())

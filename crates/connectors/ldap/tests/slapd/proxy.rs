@@ -29,7 +29,12 @@ struct State {
 
 impl Proxy {
     pub fn to(target: u16) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", target)
+    }
+
+    /// One that listens at another address of this machine.
+    pub fn at(address: &str, target: u16) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State::default());
         let shared = Arc::clone(&state);
