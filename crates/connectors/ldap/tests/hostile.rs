@@ -220,7 +220,7 @@ async fn what_is_not_ldap_is_said_to_be_none() {
         (&[0x30, 0x84, 0x7f, 0xff, 0xff, 0xff, 0x02, 0x01], true, ErrorKind::Unexpected),
         (&[0x30, 0x80, 0, 0], false, ErrorKind::Unexpected),
         (&[0x30, 3, 2, 1, 1], false, ErrorKind::Unexpected),
-        // A message that never ends, and one that is for nobody, for ever.
+        // A message that never ends.
         (&[0x30, 0x84, 0, 0xff, 0xff, 0xff, 2, 1, 1], false, ErrorKind::Unreachable),
         // The notice of disconnection.
         (
