@@ -153,6 +153,7 @@ pub async fn prepare(
                     status: unusable.status,
                     ..ActivityReport::default()
                 }],
+                resumed: false,
                 error: Some(unusable.error.clone()),
                 diagnostics,
             })));

@@ -28,6 +28,8 @@ pub struct RunReport {
     pub progress: Counts,
     /// The parts, in their order; a simple activity has one, of path `""`.
     pub activities: Vec<ActivityReport>,
+    /// Whether it went on with a run that had not come to its end. What that one did is counted as well.
+    pub resumed: bool,
     /// Why the run broke off.
     pub error: Option<Diagnostic>,
     /// Warnings about the definitions.

@@ -284,6 +284,7 @@ impl Run<'_> {
             task_state,
             progress,
             activities,
+            resumed: self.record.resumed,
             error,
             diagnostics: prepared.diagnostics().clone(),
         })

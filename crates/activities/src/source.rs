@@ -184,7 +184,10 @@ fn check<'a>(part: &'a Part, object: &ResourceObject) -> Result<&'a ObjectClass,
         let attribute = match class.attributes[guess..].first() {
             Some(next) if Arc::ptr_eq(&next.name, name) || next.name == *name => next,
             _ => {
-                let known = class.attributes.iter().position(|attribute| attribute.name == *name);
+                // Where some are left out, the next one given is further on, as a rule.
+                let (before, after) = class.attributes.split_at(guess.min(class.attributes.len()));
+                let at = |attributes: &[AttributeDefinition]| attributes.iter().position(|attribute| attribute.name == *name);
+                let known = at(after).map(|further| guess + further).or_else(|| at(before));
                 guess = known.ok_or_else(|| format!("the resource gave an attribute '{name}' that its schema does not have"))?;
                 &class.attributes[guess]
             }

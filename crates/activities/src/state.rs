@@ -19,6 +19,9 @@ pub(crate) struct TaskRecord {
     pub(crate) status: Status,
     /// The last realization: begun, and perhaps complete.
     pub(crate) realization: Realization,
+    /// Whether this run goes on with a realization that had got somewhere. Of this run alone, so it is not stored.
+    #[serde(skip)]
+    pub(crate) resumed: bool,
 }
 
 /// One going-through of an activity, over as many runs as that takes.
@@ -64,7 +67,8 @@ impl TaskRecord {
                 activities: Vec::new(),
             },
         };
-        Self { task_state: TaskState::Runnable, run_status: None, status: Status::Success, realization }
+        let resumed = realization.activities.iter().any(|activity| activity.progress.total() > 0);
+        Self { task_state: TaskState::Runnable, run_status: None, status: Status::Success, realization, resumed }
     }
 
     /// The form that the repository keeps.

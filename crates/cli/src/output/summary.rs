@@ -64,6 +64,9 @@ fn headline(out: &mut String, report: &RunReport, paint: Paint) {
         }
     }
     out.push('\n');
+    if report.resumed {
+        line(out, "It went on with a run that had not come to its end; what that one did is counted as well.");
+    }
     let more = match report.run_status {
         RunStatus::Interrupted => "Run it again to go on where it stopped.",
         RunStatus::TemporaryError => "Run it again later.",
@@ -233,6 +236,7 @@ mod tests {
             task_state: TaskState::Closed,
             progress,
             activities,
+            resumed: false,
             error: None,
             diagnostics: Vec::new(),
         }
