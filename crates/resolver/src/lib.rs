@@ -12,6 +12,10 @@
 //!
 //! Loading what these ask for, and doing what they say, is the business of activities.
 
+// Tests within the crate share code with those outside, which name it so.
+#[cfg(test)]
+extern crate self as tidelock_resolver;
+
 pub mod base_context;
 pub mod cached;
 pub mod channel;

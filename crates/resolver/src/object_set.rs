@@ -206,8 +206,12 @@ pub fn resolve(
     policy: &ResourcePolicy,
     profile: Profile,
 ) -> Result<ObjectSet, Diagnostics> {
-    let mut resolution =
-        Resolution { rules: matrix::rules(profile, activity), set, policy, ignored: Vec::new(), diagnostics: Diagnostics::new() };
+    resolve_by(matrix::rules(profile, activity), set, policy)
+}
+
+/// Resolves an object set by a line of the matrix.
+pub(crate) fn resolve_by(rules: &Rules, set: &ResourceObjectSet, policy: &ResourcePolicy) -> Result<ObjectSet, Diagnostics> {
+    let mut resolution = Resolution { rules, set, policy, ignored: Vec::new(), diagnostics: Diagnostics::new() };
     match resolution.run() {
         Ok(set) => Ok(set),
         Err(error) => {
@@ -236,7 +240,7 @@ impl PostFilter {
 
 /// One resolution on its way.
 struct Resolution<'a> {
-    rules: &'static Rules,
+    rules: &'a Rules,
     set: &'a ResourceObjectSet,
     policy: &'a ResourcePolicy,
     ignored: Vec<&'static str>,
@@ -299,9 +303,9 @@ impl Resolution<'_> {
             .with_help("add 'kind' and 'intent' of an object type, or 'objectclass'")
         };
         match self.rules.cell(given.which()) {
-            Cell::Exact | Cell::Default | Cell::Class | Cell::ClassOnly => {
-                definition::resolve(self.policy, given, &mut self.diagnostics)
-            }
+            Cell::Exact => definition::of_kind_and_intent(self.policy, given, &mut self.diagnostics)?.ok_or_else(no_class),
+            Cell::Default => definition::of_kind(self.policy, given, &mut self.diagnostics)?.ok_or_else(no_class),
+            Cell::Class | Cell::ClassOnly => definition::of_class(self.policy, given)?.ok_or_else(no_class),
             Cell::NoKind => {
                 let place = given.intent.as_ref().map_or(&self.set.place, |intent| &intent.place);
                 Err(Diagnostic::error("intent-without-kind", place, "'intent' means nothing without 'kind'")
@@ -400,10 +404,10 @@ impl Resolution<'_> {
                 built.shadow_filter.class = found.class.as_ref().map(|class| Arc::clone(&class.name));
                 built.query = Some(query::print(&query::resolved(resource, given, found.class.as_deref())));
             }
-            Source::Pending | Source::Shadows => {
+            Source::Pending => {
                 built.query = Some(query::print(&query::pending(resource)));
             }
-            Source::Changes | Source::Deliveries => {}
+            Source::Changes => {}
         }
         built.ignored = std::mem::take(&mut self.ignored);
         built.diagnostics = std::mem::take(&mut self.diagnostics);

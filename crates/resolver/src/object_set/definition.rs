@@ -63,42 +63,63 @@ impl Coordinates {
     }
 }
 
-/// The type or class that coordinates mean. There are some: either a kind, or a class without an intent.
+/// What coordinates mean to a search: it looks at the kind before the class, and at the intent only beside a kind.
 pub(super) fn resolve(
     policy: &ResourcePolicy,
     given: &Coordinates,
     diagnostics: &mut Diagnostics,
 ) -> Result<Resolved, Diagnostic> {
-    let Some(kind) = &given.kind else {
-        let Some(class) = &given.class else { return Ok(Resolved::whole()) };
-        let class = Arc::clone(names::class(&policy.schema, class)?);
-        return Ok(Resolved { scope: Scope::Class(Arc::clone(&class)), class: Some(class) });
+    let found = match (&given.kind, &given.intent) {
+        (Some(_), Some(_)) => of_kind_and_intent(policy, given, diagnostics)?,
+        (Some(_), None) => of_kind(policy, given, diagnostics)?,
+        (None, _) => of_class(policy, given)?,
     };
-    let resolved = match &given.intent {
-        Some(intent) => exact(policy, kind, intent, diagnostics)?,
-        None => default(policy, kind, diagnostics)?,
-    };
-    if let (Some(wanted), Some(class)) = (&given.class, &resolved.class) {
-        let same = policy.schema.class_named(wanted).is_some_and(|named| named.name == class.name);
-        if !same {
-            let what = match &resolved.scope {
-                Scope::Type(index) => policy.types.get(*index).map(|type_| type_.id.to_string()),
-                _ => None,
-            };
-            return Err(Diagnostic::error(
-                "object-class-mismatch",
-                &wanted.place,
-                format!(
-                    "the object class is '{}', but that of {} is '{}'",
-                    wanted.value,
-                    what.as_deref().unwrap_or("the default account"),
-                    class.name
-                ),
-            )
-            .with_help("remove 'objectclass': kind and intent tell the class"));
-        }
+    Ok(found.unwrap_or_else(Resolved::whole))
+}
+
+/// The type of exactly this kind and intent, whose class must be the one given, if one is; none where kind or intent is missing.
+pub(super) fn of_kind_and_intent(
+    policy: &ResourcePolicy,
+    given: &Coordinates,
+    diagnostics: &mut Diagnostics,
+) -> Result<Option<Resolved>, Diagnostic> {
+    let (Some(kind), Some(intent)) = (&given.kind, &given.intent) else { return Ok(None) };
+    let resolved = exact(policy, kind, intent, diagnostics)?;
+    of_the_class(policy, resolved, given).map(Some)
+}
+
+/// The type that is the default for the kind, whose class must be the one given, if one is; none where there is no kind.
+pub(super) fn of_kind(
+    policy: &ResourcePolicy,
+    given: &Coordinates,
+    diagnostics: &mut Diagnostics,
+) -> Result<Option<Resolved>, Diagnostic> {
+    let Some(kind) = &given.kind else { return Ok(None) };
+    let resolved = default(policy, kind, diagnostics)?;
+    of_the_class(policy, resolved, given).map(Some)
+}
+
+/// The class, whatever types it has; none where none is given.
+pub(super) fn of_class(policy: &ResourcePolicy, given: &Coordinates) -> Result<Option<Resolved>, Diagnostic> {
+    let Some(class) = &given.class else { return Ok(None) };
+    let class = Arc::clone(names::class(&policy.schema, class)?);
+    Ok(Some(Resolved { scope: Scope::Class(Arc::clone(&class)), class: Some(class) }))
+}
+
+/// Refuses a class that is not the one of the type found.
+fn of_the_class(policy: &ResourcePolicy, resolved: Resolved, given: &Coordinates) -> Result<Resolved, Diagnostic> {
+    let (Some(wanted), Some(class)) = (&given.class, &resolved.class) else { return Ok(resolved) };
+    if policy.schema.class_named(wanted).is_some_and(|named| named.name == class.name) {
+        return Ok(resolved);
     }
-    Ok(resolved)
+    let what = match &resolved.scope {
+        Scope::Type(index) => policy.types.get(*index).map(|type_| type_.id.to_string()),
+        _ => None,
+    };
+    let what = what.as_deref().unwrap_or("the default account");
+    let message = format!("the object class is '{}', but that of {what} is '{}'", wanted.value, class.name);
+    Err(Diagnostic::error("object-class-mismatch", &wanted.place, message)
+        .with_help("remove 'objectclass': kind and intent tell the class"))
 }
 
 /// What the definition of a type, or of a whole class, adds to every search.

@@ -101,10 +101,9 @@ impl Configured {
             effective.class = effective.class.or_else(|| given.class.clone());
         }
         effective.reject_unknown()?;
-        // A search looks at the kind before the class, and at the intent only beside a kind.
-        match effective.kind {
-            Some(_) => effective.class = None,
-            None => effective.intent = None,
+        // A search looks at the kind before the class, and does not compare the two.
+        if effective.kind.is_some() {
+            effective.class = None;
         }
         resolve(policy, &effective, diagnostics)
     }

@@ -9,5 +9,6 @@ mod hostile;
 mod mappings;
 mod matrix;
 mod object_sets;
+mod oracle;
 mod reactions;
 mod support;
