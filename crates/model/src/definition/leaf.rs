@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::definition::nearest::nearest;
 use crate::definition::table::{At, Content, Reading, shorten};
 use crate::diagnostic::Diagnostic;
-use crate::document::{Node, Scope};
+use crate::document::{Node, Scope, name_text};
 use crate::name::{QName, ns};
 use crate::object::{Intent, Kind, Situation};
 use crate::oid::Oid;
@@ -219,13 +219,7 @@ impl Content for At<ItemPathText> {
 
 /// A name as text that well-known prefixes suffice for, such that reading it gives the name again.
 pub(crate) fn qname_text(name: &QName) -> String {
-    match name.namespace() {
-        None => name.local().to_owned(),
-        Some(namespace) => match ns::prefix_of(namespace) {
-            Some(prefix) => format!("{prefix}:{}", name.local()),
-            None => name.to_uri(),
-        },
-    }
+    name_text(name, ns::prefix_of)
 }
 
 impl Leaf for String {

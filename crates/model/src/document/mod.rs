@@ -22,6 +22,7 @@ pub use format::Format;
 pub use node::{Attribute, Node};
 pub(crate) use node::{resolve_reporting, same_attributes};
 pub use scope::{Scope, UndeclaredPrefix};
+pub(crate) use write::name_text;
 
 use crate::diagnostic::Diagnostics;
 use crate::name::ns;

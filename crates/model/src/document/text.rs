@@ -1,5 +1,6 @@
 //! What the readers share: decoding, places, limits, and which characters and names may be.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::diagnostic::{Diagnostic, Place};
@@ -107,4 +108,63 @@ pub(super) fn is_name_start(c: char) -> bool {
 
 pub(super) fn is_name_char(c: char) -> bool {
     is_name_start(c) || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+}
+
+/// A name, with what XML does not allow in one as `_xHHHH_`. Only names from JSON and YAML ever need it. [`plain_name`] is the way back.
+pub(super) fn escaped_name(local: &str) -> Cow<'_, str> {
+    if is_ncname(local) && !local.contains("_x") {
+        return Cow::Borrowed(local);
+    }
+    let mut name = String::with_capacity(local.len());
+    for (at, c) in local.char_indices() {
+        let fine = if at == 0 { is_name_start(c) } else { is_name_char(c) };
+        if fine && !(c == '_' && escape(&local[at..]).is_some()) {
+            name.push(c);
+        } else {
+            name += &format!("_x{:04X}_", u32::from(c));
+        }
+    }
+    if name.is_empty() { Cow::Borrowed("_") } else { Cow::Owned(name) }
+}
+
+/// The name that XML has in this form. What only looks like an escape, and is not written so here, stands for itself.
+pub(super) fn plain_name(name: &str) -> Cow<'_, str> {
+    if !name.contains("_x") {
+        return Cow::Borrowed(name);
+    }
+    let mut plain = String::with_capacity(name.len());
+    let mut rest = name;
+    while let Some(c) = rest.chars().next() {
+        let (c, length) = escape(rest).unwrap_or((c, c.len_utf8()));
+        plain.push(c);
+        rest = &rest[length..];
+    }
+    // What keys cannot hold either has no way through JSON and YAML.
+    let is_key = plain.trim() == plain && !plain.contains('#') && plain.chars().all(is_allowed);
+    if is_key && escaped_name(&plain) == name { Cow::Owned(plain) } else { Cow::Borrowed(name) }
+}
+
+/// The character that a text begins with in the form `_xHHHH_`, and how long that is.
+fn escape(text: &str) -> Option<(char, usize)> {
+    let digits = text.strip_prefix("_x")?.split_once('_')?.0;
+    let is_hex = (4..=6).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b));
+    let c = is_hex.then(|| u32::from_str_radix(digits, 16).ok()).flatten().and_then(char::from_u32)?;
+    Some((c, digits.len() + 3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xml_gives_back_every_name() {
+        for name in ["plain", "a b", "{x", "1", "_x0020_", "__x007B_", "_x_x0041_x0041_", "a_x", "é\u{10FFFF}", "_x12_", "a:b"] {
+            let escaped = escaped_name(name);
+            assert!(is_ncname(&escaped), "{name} as {escaped}");
+            assert_eq!(plain_name(&escaped), name, "by {escaped}");
+        }
+        assert_eq!(escaped_name("a b"), "a_x0020_b");
+        // Nothing that is written here: an element of somebody's who likes such names.
+        assert_eq!(plain_name("_x0041_"), "_x0041_");
+    }
 }

@@ -176,21 +176,36 @@ fn value(node: &Node, prefixes: &Prefixes, is_object: bool) -> Value {
 
 /// A name as a key below an element.
 fn key(name: &QName, parent: &QName, prefixes: &Prefixes) -> String {
-    let namespace = name.namespace().unwrap_or(ns::COMMON);
-    if namespace == inherited_namespace(parent) && !name.local().starts_with('@') {
-        return name.local().to_owned();
+    let (namespace, local) = (name.namespace().unwrap_or(ns::COMMON), name.local());
+    if local.starts_with('@') || local.contains([':', '/']) || local.trim() != local {
+        return format!("{namespace}#{local}");
+    }
+    if namespace == inherited_namespace(parent) {
+        return local.to_owned();
     }
     match ns::prefix_of(namespace) {
-        Some(prefix) if prefixes.is_free_for(prefix, namespace) => format!("{prefix}:{}", name.local()),
-        _ => format!("{namespace}#{}", name.local()),
+        Some(prefix) if prefixes.is_free_for(prefix, namespace) => format!("{prefix}:{local}"),
+        _ => format!("{namespace}#{local}"),
     }
 }
 
 /// A type, kept as `namespace#local`, in its short form where that means the same.
 fn type_text(uri: &str, prefixes: &Prefixes) -> String {
-    let name = QName::from_uri(uri);
-    match name.namespace().and_then(|namespace| ns::prefix_of(namespace).map(|prefix| (namespace, prefix))) {
-        Some((namespace, prefix)) if prefixes.is_free_for(prefix, namespace) => format!("{prefix}:{}", name.local()),
-        _ => uri.to_owned(),
+    name_text(&QName::from_uri(uri), |namespace| {
+        ns::prefix_of(namespace).filter(|prefix| prefixes.is_free_for(prefix, namespace))
+    })
+}
+
+/// A name as text that reads as the same name: with a prefix where there is one, else in full.
+pub(crate) fn name_text<'p>(name: &QName, prefix_of: impl FnOnce(&str) -> Option<&'p str>) -> String {
+    let local = name.local();
+    match name.namespace() {
+        // JSON and YAML may have a prefix that means nothing there; alone, it would be looked up.
+        None if local.contains(':') && !local.contains(['/', '#']) => format!("#{local}"),
+        None => local.to_owned(),
+        Some(namespace) => match prefix_of(namespace) {
+            Some(prefix) if !local.contains('/') => format!("{prefix}:{local}"),
+            _ => name.to_uri(),
+        },
     }
 }

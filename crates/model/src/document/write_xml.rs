@@ -1,11 +1,16 @@
 //! Writing XML.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::document::node::Node;
-use crate::document::text::{is_allowed, is_name_char, is_name_start};
-use crate::document::write::{Prefixes, is_type};
+use crate::document::scope::XML_NAMESPACE;
+use crate::document::text::{escaped_name, is_allowed};
+use crate::document::write::{Prefixes, is_type, name_text};
 use crate::name::{QName, ns};
+
+/// It needs no declaration, and allows none.
+const XML_PREFIX: &str = "xml";
 
 pub(super) fn write(objects: &[Node]) -> String {
     let prefixes = Prefixes::of(objects);
@@ -14,6 +19,7 @@ pub(super) fn write(objects: &[Node]) -> String {
 
     let mut declarations = vec![("xmlns".to_owned(), ns::COMMON.to_owned())];
     let mut declared: BTreeMap<&str, &str> = writer.names.iter().map(|(uri, prefix)| (prefix.as_str(), uri.as_str())).collect();
+    declared.remove(XML_PREFIX);
     for (prefix, uri) in &writer.prefixes.hoisted {
         declared.insert(prefix, uri);
     }
@@ -62,6 +68,10 @@ impl Writer {
         if self.names.contains_key(namespace) {
             return;
         }
+        if namespace == XML_NAMESPACE {
+            self.names.insert(namespace.to_owned(), XML_PREFIX.to_owned());
+            return;
+        }
         let free =
             |prefix: &str| self.prefixes.is_free_for(prefix, namespace) && !self.names.values().any(|taken| taken == prefix);
         let hoisted = self.prefixes.hoisted.iter().find(|(_, uri)| *uri == namespace).map(|(prefix, _)| prefix.as_str());
@@ -95,8 +105,8 @@ impl Writer {
                 Some(namespace) => self.prefixed(namespace, attribute.name.local()),
             };
             if is_type(attribute) {
-                let value = QName::from_uri(&attribute.value);
-                let value = value.namespace().map_or_else(|| value.local().to_owned(), |n| self.prefixed(n, value.local()));
+                let prefix_of = |namespace: &str| self.names.get(namespace).map(String::as_str);
+                let value = name_text(&QName::from_uri(&attribute.value), prefix_of);
                 self.attribute(&name, &value);
             } else {
                 self.attribute(&name, &attribute.value);
@@ -125,9 +135,9 @@ impl Writer {
         self.out.push('>');
     }
 
-    fn prefixed(&self, namespace: &str, local: &str) -> String {
+    fn prefixed<'n>(&self, namespace: &str, local: &'n str) -> Cow<'n, str> {
         match self.names.get(namespace) {
-            Some(prefix) => format!("{prefix}:{}", escaped_name(local)),
+            Some(prefix) => format!("{prefix}:{}", escaped_name(local)).into(),
             None => escaped_name(local),
         }
     }
@@ -173,18 +183,4 @@ impl Writer {
         self.out.push('\n');
         self.out.extend(std::iter::repeat_n("  ", depth));
     }
-}
-
-/// A name, with what XML does not allow in one as `_xHHHH_`. Only names from JSON and YAML ever need it.
-fn escaped_name(local: &str) -> String {
-    use std::fmt::Write as _;
-    let mut name = String::with_capacity(local.len());
-    for (at, c) in local.chars().enumerate() {
-        if if at == 0 { is_name_start(c) } else { is_name_char(c) } {
-            name.push(c);
-        } else {
-            _ = write!(name, "_x{:04X}_", u32::from(c));
-        }
-    }
-    if name.is_empty() { "_".to_owned() } else { name }
 }

@@ -14,7 +14,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::document::node::{Attribute, Node};
 use crate::document::scope::{Scope, XML_NAMESPACE};
 use crate::document::text::{
-    MAX_ATTRIBUTES, MAX_DEPTH, MAX_NODES, Places, first_forbidden, is_allowed, is_ncname, syntax, too_many,
+    MAX_ATTRIBUTES, MAX_DEPTH, MAX_NODES, Places, first_forbidden, is_allowed, is_ncname, plain_name, syntax, too_many,
 };
 use crate::name::{QName, ns};
 
@@ -158,7 +158,7 @@ impl<'a> Document<'a> {
             );
         }
         let namespace = namespace.unwrap_or_else(|| self.share(ns::COMMON));
-        let local = self.share(local);
+        let local = self.local_name(local);
         let mut node = Node::new(QName::from_shared(Some(namespace), local));
         node.place = place;
         for attribute in raw.into_iter().filter(|a| a.prefix != "xmlns" && !(a.prefix.is_empty() && a.local == "xmlns")) {
@@ -373,7 +373,7 @@ impl<'a> Document<'a> {
             },
         };
         let place = self.places.at(raw.offset);
-        let name = QName::from_shared(namespace, self.share(raw.local));
+        let name = QName::from_shared(namespace, self.local_name(raw.local));
         let mut value: Box<str> = raw.value.into();
         if name.local() == "type" && name.namespace() == Some(ns::XSI) {
             // In the one form that means the same wherever the node goes.
@@ -412,6 +412,13 @@ impl<'a> Document<'a> {
             ),
         };
         syntax(&self.places.at(offset), message, help)
+    }
+
+    fn local_name(&mut self, text: &'a str) -> Arc<str> {
+        match plain_name(text) {
+            Cow::Borrowed(plain) => self.share(plain),
+            Cow::Owned(plain) => plain.into(),
+        }
     }
 
     fn share(&mut self, text: &'a str) -> Arc<str> {

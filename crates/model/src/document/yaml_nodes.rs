@@ -104,7 +104,8 @@ impl Nodes<'_> {
                 (text, Content::Scalar { text: value, .. }) if text.starts_with("@attr:") => {
                     node.attributes.push(Attribute { name: QName::from_uri(&text[6..]), value: value.clone(), place: at });
                 }
-                (text, _) if text.starts_with('@') => {
+                // A key in full, `namespace#local`, may begin with anything.
+                (text, _) if text.starts_with('@') && !text.contains('#') => {
                     let shown: String = text.chars().take(40).collect();
                     self.diagnostics.push(
                         Diagnostic::warning("unknown-item", &at, format!("the meta key '{shown}' is not known; it is ignored"))
@@ -117,7 +118,7 @@ impl Nodes<'_> {
                     node.attributes.push(attribute(name, text, at));
                 }
                 _ => {
-                    let name = self.key_name(key, node, around);
+                    let name = self.key_name(key, node, around)?;
                     self.value(name, value, at, node, around, depth)?;
                 }
             }
@@ -158,7 +159,7 @@ impl Nodes<'_> {
                     element.map(|(key, value)| (key, &**value))
                 {
                     let key = Key { text: text.clone(), line: *line, column: *column };
-                    node.name = self.key_name(&key, parent, around);
+                    node.name = self.key_name(&key, parent, around)?;
                 }
                 // The objects in a list of objects are no deeper than objects that stand alone.
                 let depth = if depth == 1 && parent.local() == "objects" { 1 } else { depth + 1 };
@@ -213,25 +214,35 @@ impl Nodes<'_> {
         Ok(around)
     }
 
-    fn key_name(&mut self, key: &Key, parent: &Node, around: &Around) -> QName {
+    fn key_name(&mut self, key: &Key, parent: &Node, around: &Around) -> Found<QName> {
         let text = key.text.trim();
-        if text.contains(['#', '/']) {
-            return QName::from_uri(text);
+        let at = || place(self.file, key.line, key.column);
+        if text.is_empty() || text.ends_with('#') {
+            return Err(syntax(&at(), "a key without a name", "name the item, or remove it"));
+        }
+        if let Some((namespace, local)) = text.rsplit_once('#') {
+            let namespace = if namespace.is_empty() { ns::COMMON } else { namespace };
+            return Ok(QName::new(namespace, local.trim()));
+        }
+        if text.contains('/') {
+            return Ok(QName::common(text));
         }
         if !text.contains(':') {
-            return match &around.namespace {
+            return Ok(match &around.namespace {
                 Some(namespace) if &**namespace != ns::COMMON => QName::new(&**namespace, text),
                 _ => QName::new(inherited_namespace(&parent.name), text),
-            };
+            });
         }
-        let at = place(self.file, key.line, key.column);
-        match around.scope.resolve(text) {
+        Ok(match around.scope.resolve(text) {
+            Ok(name) if name.local().trim() != name.local() => {
+                QName::new(name.namespace().unwrap_or_default(), name.local().trim())
+            }
             Ok(name) => name,
             Err(undeclared) => {
-                self.diagnostics.push(undeclared.at(&at, &around.scope));
+                self.diagnostics.push(undeclared.at(&at(), &around.scope));
                 QName::common(text)
             }
-        }
+        })
     }
 
     fn set_type(&mut self, node: &mut Node, text: &str, scope: &Scope, at: Place) {
