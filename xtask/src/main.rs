@@ -1,4 +1,4 @@
-//! The project's own chores: `cargo xtask check`, `test`, `tidy`, `conformance`, `bench` and `new-connector`.
+//! The project's own chores: `cargo xtask check`, `test`, `tidy`, `conformance`, `bench`, `fuzz` and `new-connector`.
 //!
 //! It needs nothing but a Rust toolchain (and the `sqlite3` shell, for the benchmark's baseline), and knows the project's rules so that
 //! no reviewer has to.
@@ -7,6 +7,7 @@
 mod bench;
 mod check;
 mod conformance;
+mod fuzz;
 mod licences;
 mod metadata;
 mod new_connector;
@@ -48,6 +49,14 @@ enum Chore {
     Bench {
         #[command(subcommand)]
         name: Benchmark,
+    },
+    /// Searches for inputs that break the readers of definitions, the query language or the resolver.
+    Fuzz {
+        /// One target only: definitions_xml, definitions_yaml, definitions_json, filter or resolve.
+        target: Option<String>,
+        /// How long each target runs.
+        #[arg(long, default_value_t = 600)]
+        seconds: u64,
     },
     /// Writes a new connector's crate, small but passing its conformance suite, to crates/connectors/NAME.
     NewConnector {
@@ -121,6 +130,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Bench { name: Benchmark::Resolver { runs, json, binary, folder, enforce } } => {
             bench::resolver::run(&bench::resolver::Options { runs, json, binary, folder, enforce })
         }
+        Chore::Fuzz { target, seconds } => fuzz::run(&fuzz::Options { target, seconds }),
         Chore::NewConnector { name } => new_connector::run(&name),
     }
 }
