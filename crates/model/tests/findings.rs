@@ -55,6 +55,17 @@ fn a_prefix_that_means_nothing_in_json_is_none_in_xml() {
 }
 
 #[test]
+fn a_name_may_go_on_with_anything_behind_its_prefix() {
+    survives(Format::Json, r#"{"resource": {"schemaHandling": {"objectType": {"delineation": {"objectClass": "ri:@x y"}}}}}"#);
+}
+
+#[test]
+fn namespaces_are_taken_to_the_letter() {
+    survives(Format::Json, r#"{"task": {"x": {"@ns": " urn:x ", "y": 1}}}"#);
+    survives(Format::Xml, "<task xmlns:a=' urn:x '><a:b/></task>");
+}
+
+#[test]
 fn attributes_of_xml_itself_stay_there() {
     survives(Format::Xml, "<task xml:lang='en'><name xml:space='preserve'> x </name></task>");
 }

@@ -71,11 +71,12 @@ fn needs(node: &Node) -> Vec<(String, String)> {
 
 fn prefixes_in(text: &str, scope: &Scope, found: &mut Vec<(String, String)>) {
     for (at, _) in text.match_indices(':') {
-        if !text[at + 1..].starts_with(is_name_start) {
-            continue;
-        }
         let before = &text[..at];
         let run = before.char_indices().rev().take_while(|(_, c)| is_name_char(*c)).last().map_or(at, |(start, _)| start);
+        // A text that is a name and no more may go on with anything.
+        if !text[at + 1..].starts_with(is_name_start) && !before[..run].trim().is_empty() {
+            continue;
+        }
         let prefix = before[run..].trim_start_matches(|c| !is_name_start(c));
         if prefix.is_empty() || prefix == "xml" || found.iter().any(|(known, _)| known == prefix) {
             continue;

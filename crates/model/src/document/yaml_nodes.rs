@@ -220,7 +220,8 @@ impl Nodes<'_> {
         if text.is_empty() || text.ends_with('#') {
             return Err(syntax(&at(), "a key without a name", "name the item, or remove it"));
         }
-        if let Some((namespace, local)) = text.rsplit_once('#') {
+        // A namespace is taken to the letter.
+        if let Some((namespace, local)) = key.text.rsplit_once('#') {
             let namespace = if namespace.is_empty() { ns::COMMON } else { namespace };
             return Ok(QName::new(namespace, local.trim()));
         }
