@@ -91,7 +91,7 @@ impl Writer {
                 part => with(element("not"), [self.clause(part)]),
             },
             Filter::Value(clause) => {
-                if has_no_element(&clause.operand) {
+                if has_no_element(&clause.operand) || (holds_names(&clause.path) && !are_names(&clause.operand)) {
                     return leaf("text", print(filter));
                 }
                 let absent = matches!(&clause.operand, Operand::Values(values) if values.is_empty());
@@ -285,6 +285,16 @@ fn has_no_element(operand: &Operand) -> bool {
     matches!(operand, Operand::Expression(FilterExpression::Placeholder(_)))
 }
 
+/// Whether an element can hold the operand where names are compared: a text there is read as a name.
+fn are_names(operand: &Operand) -> bool {
+    let is_name = |literal: &Literal| match literal {
+        Literal::QName(_) => true,
+        Literal::String(text) => !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()),
+        Literal::Boolean(_) | Literal::Number(_) => false,
+    };
+    !matches!(operand, Operand::Values(values) if !values.iter().all(is_name))
+}
+
 fn literal(literal: &Literal, names: bool) -> Node {
     let mut node = match literal {
         Literal::QName(name) => leaf("value", name_text(name)),
@@ -321,6 +331,8 @@ fn ref_value(value: &RefValue) -> Node {
 fn name_text(name: &QName) -> String {
     match name.namespace().and_then(ns::prefix_of) {
         Some(prefix) if is_identifier(name.local()) => format!("{prefix}:{}", name.local()),
+        // XML would look for the declaration of a prefix that is none.
+        None if name.namespace().is_none() && name.local().contains(':') => format!("#{}", name.local()),
         _ => name.to_uri(),
     }
 }

@@ -208,6 +208,14 @@ fn examples_come_back_through_every_notation() {
     }
 }
 
+#[test]
+fn a_text_that_is_no_name_stays_a_text_where_names_are_compared() {
+    for odd in ["objectClass = ' '", "objectClass = '# a '", "objectClass = ''", "objectClass = ('a', true)"] {
+        let read_first = filter(odd);
+        assert_eq!(from_node(&to_node(&read_first)), Ok(read_first), "{odd}");
+    }
+}
+
 /// What a filter becomes in a document: some clauses have one form there where the text has two.
 fn through_documents(filter: Filter) -> Filter {
     let inner = |filter: Option<Box<Filter>>| filter.map(|filter| Box::new(through_documents(*filter)));
