@@ -161,7 +161,27 @@ fn joined(node: &Node, depth: usize) -> Result<Vec<Filter>, Diagnostic> {
     if parts.is_empty() {
         return Err(syntax(&node.place, format!("'{}' holds no clause", node.local())).with_help("put clauses into it"));
     }
+    refuse_lists(node)?;
     Ok(parts)
+}
+
+/// In JSON and YAML a list means as many elements of one name, so `"or": [A, B]` comes as an 'or' of A beside an 'or' of B.
+/// Whoever writes it means something else.
+fn refuse_lists(node: &Node) -> Result<(), Diagnostic> {
+    if !node.scope.is_lenient() {
+        return Ok(());
+    }
+    for name in ["and", "or"] {
+        let is_single = |child: &&Node| {
+            child.local() == name && child.children.iter().filter(|part| !ASIDE.contains(&part.local())).count() == 1
+        };
+        if let Some(second) = node.children.iter().filter(is_single).nth(1) {
+            return Err(syntax(&second.place, format!("'{name}' is given as a list of clauses")).with_help(format!(
+                "in JSON and YAML it holds no list but an object, such as \"{name}\": {{ \"equal\": [ … ], \"substring\": [ … ] }}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// A query in the text language. Only the element's place is known, so the error says as well where in the text it is.
