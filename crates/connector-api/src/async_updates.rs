@@ -1,5 +1,7 @@
 //! Changes that the resource pushes.
 
+use std::time::Duration;
+
 use futures::stream::BoxStream;
 
 use crate::{Change, Result, Token, async_trait};
@@ -32,6 +34,60 @@ pub trait AsyncUpdates: Send + Sync {
         let _ = token;
         self.deliveries()
     }
+
+    /// What a message comes to whose changes cannot be applied, where the activity would stop at it. Provided: [`OnFailure::Stop`].
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::Stop
+    }
+
+    /// How the connection to the source is at the moment. A source that comes back by itself says so here, and its stream goes on.
+    /// Provided: [`Listening::Alive`], for sources whose stream ends with the connection.
+    fn status(&self) -> Listening {
+        Listening::Alive
+    }
+}
+
+/// What a message comes to whose changes cannot be applied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Listening ends; the message stays with the source.
+    #[default]
+    Stop,
+    /// The message is rejected, with the reason; the next one follows.
+    Skip,
+    /// The message is tried again, after `first`, then after twice as long, and so on; after `limit` retries listening ends and
+    /// the message stays with the source.
+    Retry {
+        /// How long after the failure it is tried again for the first time.
+        first: Duration,
+        /// How often it is tried again.
+        limit: u32,
+    },
+}
+
+/// How the connection to a source of messages is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub enum Listening {
+    /// Messages arrive as the source sends them.
+    #[default]
+    Alive,
+    /// The connection broke; the connector tries to have it back.
+    Reconnecting,
+    /// There is no connection, and nobody tries to have one.
+    Down,
+}
+
+impl Listening {
+    /// The name in reports: `reconnecting`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Alive => "alive",
+            Self::Reconnecting => "reconnecting",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// A message from the resource. It must be settled; dropping it means *deliver again*.
@@ -49,7 +105,8 @@ pub struct Delivery {
 /// How a message is settled at its source.
 #[async_trait]
 pub trait Acknowledge: Send + Sync {
-    /// Tells the source that the message is done with. Called after its effects are committed.
+    /// Tells the source that the message is done with. Called after its effects are committed, for all messages of a commit at
+    /// once: a connector that can tell its source of many in one go may wait for the others.
     ///
     /// # Errors
     /// Where the source cannot be told; the message may then be delivered again.

@@ -81,6 +81,16 @@ pub trait LiveSync: Send + Sync {
     /// # Cancellation
     /// Dropping the stream loses nothing: the changes are given again.
     fn changes(&self, request: ChangesRequest) -> ChangeStream<'_>;
+
+    /// Says which tokens will be resumed from, from now on: what a connector keeps for others can go. The engine calls it once
+    /// tokens are stored. Provided: nothing, for connectors that keep nothing for their tokens.
+    ///
+    /// # Errors
+    /// Where something could not be cleared away; no token suffers from that.
+    async fn retain(&self, tokens: &[Token]) -> Result<()> {
+        let _ = tokens;
+        Ok(())
+    }
 }
 
 impl Token {
