@@ -151,6 +151,13 @@ mod tests {
     }
 
     #[test]
+    fn older_names_mean_todays_channels() {
+        for (name, channel) in [("external", Channel::External), ("webService", Channel::Rest), ("gui", Channel::User)] {
+            assert_eq!(Channel::from_uri(name), Some(channel));
+        }
+    }
+
+    #[test]
     fn other_uris_are_no_channels() {
         assert_eq!(Channel::from_uri("http://example.com/channels-3#import"), None);
         assert_eq!(Channel::from_uri("http://midpoint.evolveum.com/xml/ns/public/model/action-3#import"), None);

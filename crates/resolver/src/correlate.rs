@@ -172,11 +172,6 @@ impl<'a, K: Ord + Clone> Correlator<'a, K> {
         Correlation::Uncertain(options.into_iter().map(|(key, _)| key.clone()).collect())
     }
 
-    /// The candidates so far, with their confidences.
-    pub fn candidates(&self) -> impl Iterator<Item = (&K, f64)> {
-        self.candidates.iter().map(|(key, candidate)| (key, candidate.confidence))
-    }
-
     /// The only candidate that is certain.
     fn definite(&self) -> Option<&K> {
         let mut certain = self.candidates.iter().filter(|(_, c)| reaches(c.confidence, self.policy.definite));

@@ -247,7 +247,7 @@ impl InboundMapping {
         (match phase {
             Phase::BeforeCorrelation => self.before_correlation,
             Phase::Clockwork => self.clockwork,
-        }) && (self.channels.is_all() || self.channels.admits(channel))
+        }) && self.channels.admits(channel)
     }
 
     fn source<'a>(&'a self, attributes: &'a Items) -> &'a [Value] {

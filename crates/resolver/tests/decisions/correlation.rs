@@ -268,6 +268,19 @@ fn a_value_that_a_rule_makes_nothing_of_is_no_value() {
     assert_eq!(search_key(&type_.correlation.tiers[0].rules[0], &pre_focus, &object), Ok(None));
 }
 
+#[test]
+fn the_repository_is_asked_by_the_first_item_of_a_rule() {
+    let policy = policy(&yaml("correlators: { items: { item: [ { ref: familyName }, { ref: givenName } ] } }"));
+    let type_ = &policy.types[0];
+    let rule = &type_.correlation.tiers[0].rules[0];
+    let key = |object: &str| {
+        let object = crate::support::object(object);
+        search_key(rule, &pre_focus(type_, &object, Channel::Import).unwrap(), &object)
+    };
+    assert_eq!(key("account uid=1 given=Ann family=Lee"), Ok(Some((0, "Lee".into()))));
+    assert_eq!(key("account uid=1 family=Lee"), Ok(None), "there is nothing to compare the second item with");
+}
+
 prop_compose! {
     fn any_policy()(
         weights in proptest::collection::vec(proptest::collection::vec(0..=10u8, 1..4), 1..4),

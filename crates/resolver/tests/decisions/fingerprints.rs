@@ -85,6 +85,9 @@ fn the_channel_counts_only_where_something_depends_on_it() {
     };
     let [import, live] = prints(&base);
     assert_eq!(import, live);
+    let unlimited = "      attribute: { ref: ri:uid, inbound: { target: { path: name } } }\n";
+    let [import, live] = prints(&format!("{base}{unlimited}"));
+    assert_eq!(import, live);
     let limited = "      attribute: { ref: ri:uid, inbound: { channel: import, target: { path: name } } }\n";
     let [import, live] = prints(&format!("{base}{limited}"));
     assert_ne!(import, live);
