@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use tidelock_model::object::ResourceObject;
-use tidelock_model::value::{Items, Values};
+use tidelock_model::value::Items;
+
+use crate::Modification;
 
 /// A change of one resource object.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,8 +23,9 @@ pub struct Change {
 pub enum ChangeKind {
     /// The object is now this, whether it is new or not.
     Full(ResourceObject),
-    /// These attributes have changed; an attribute without values was removed.
-    Delta(Vec<(Arc<str>, Values)>),
+    /// These attributes have changed, one modification after the other ([`Modification::apply`]). A resource that knows the new
+    /// values only says [`Modification::Replace`]; one that knows single values that came and went says so.
+    Delta(Vec<Modification>),
     /// The object is gone. What it was, where the resource still knows.
     Deleted(Option<Items>),
     /// Something about the object has changed: the engine reads it.

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidelock_model::value::{Items, Values};
+use tidelock_model::object::{MatchingRule, ObjectClass};
+use tidelock_model::value::{Items, Value, Values};
 
 use crate::Result;
 
@@ -83,7 +84,8 @@ pub struct ModifyRequest {
     pub only_if: Items,
 }
 
-/// A change of one attribute. Relative ones say only what differs: a large attribute is never sent as a whole for a small change.
+/// A change of one attribute: one that is to be made, or one that a resource tells of. Relative ones say only what differs: a
+/// large attribute is never sent as a whole for a small change.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Modification {
     /// These values are added.
@@ -134,6 +136,36 @@ impl Modification {
             Self::Add(name, _) | Self::Remove(name, _) | Self::Replace(name, _) => name,
         }
     }
+
+    /// Makes the change to the attributes of an object of a class. Values are the same where the attribute's matching rule says
+    /// so; adding one that is there, or removing one that is not, changes nothing.
+    pub fn apply(&self, attributes: &mut Items, class: &ObjectClass) {
+        let name = self.attribute();
+        let rule = class.attribute(name).map_or(MatchingRule::Exact, |attribute| attribute.matching_rule);
+        let mut now: Values = match self {
+            Self::Replace(..) => Values::new(),
+            Self::Add(..) | Self::Remove(..) => attributes.get(name).iter().cloned().collect(),
+        };
+        match self {
+            Self::Replace(_, values) => now.clone_from(values),
+            Self::Add(_, values) => {
+                for value in values {
+                    if !now.iter().any(|there| same(there, value, rule)) {
+                        now.push(value.clone());
+                    }
+                }
+            }
+            Self::Remove(_, values) => now.retain(|there| !values.iter().any(|value| same(there, value, rule))),
+        }
+        attributes.set(Arc::clone(name), now);
+    }
+}
+
+fn same(a: &Value, b: &Value, rule: MatchingRule) -> bool {
+    match (a, b) {
+        (Value::String(a), Value::String(b)) => a == b || rule.normalize(a) == rule.normalize(b),
+        (a, b) => a == b,
+    }
 }
 
 impl Password {
@@ -152,5 +184,40 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use tidelock_model::object::AttributeDefinition;
+
+    use super::*;
+
+    fn values(texts: &[&str]) -> Values {
+        texts.iter().map(|text| Value::from(*text)).collect()
+    }
+
+    #[test]
+    fn values_are_told_apart_by_the_matching_rule_of_their_attribute() {
+        let mut class = ObjectClass::new("account", "id");
+        let mail = AttributeDefinition { matching_rule: MatchingRule::StringIgnoreCase, ..AttributeDefinition::text("mail") };
+        class.attributes.extend([mail, AttributeDefinition::text("title")]);
+        let mut attributes: Items = [(Arc::from("mail"), values(&["Ann@x"]))].into_iter().collect();
+        for (modification, expected) in [
+            (Modification::Add("mail".into(), values(&["ann@X", "b@x", "B@x"])), &["Ann@x", "b@x"][..]),
+            (Modification::Remove("mail".into(), values(&["ANN@x", "absent"])), &["b@x"]),
+            (Modification::Replace("mail".into(), values(&["c@x"])), &["c@x"]),
+            (Modification::Remove("mail".into(), values(&["c@x"])), &[]),
+            (Modification::Add("mail".into(), values(&["d@x"])), &["d@x"]),
+        ] {
+            modification.apply(&mut attributes, &class);
+            assert_eq!(attributes.get("mail"), &*values(expected), "{modification:?}");
+        }
+        Modification::Add("title".into(), values(&["Dr", "dr"])).apply(&mut attributes, &class);
+        assert_eq!(attributes.get("title").len(), 2);
+        Modification::Replace("title".into(), values(&[])).apply(&mut attributes, &class);
+        assert!(attributes.get("title").is_empty());
     }
 }

@@ -117,8 +117,8 @@ pub(super) async fn changes_are_of_the_class_asked_for_and_fit_its_schema(fixtur
                     attributes_fit(class, &object.attributes)?;
                     ensure!(is_of(class, &change, &object.identifier), "a change names another object than it shows");
                 }
-                ChangeKind::Delta(attributes) => {
-                    let unknown = attributes.iter().find(|(name, _)| class.attribute(name).is_none());
+                ChangeKind::Delta(modifications) => {
+                    let unknown = modifications.iter().find(|one| class.attribute(one.attribute()).is_none());
                     ensure!(unknown.is_none(), "a change has an attribute that '{}' lacks", class.name);
                 }
                 ChangeKind::Deleted(_) | ChangeKind::Notification => {}

@@ -8,7 +8,7 @@ use tidelock_model::value::Values;
 
 use super::queue::Queue;
 use super::{Call, ChangeStyle, Faults, Options};
-use crate::{Change, ChangeKind, Error, Result, Token};
+use crate::{Change, ChangeKind, Error, Modification, Result, Token};
 
 pub(super) struct State {
     pub(super) schema: Schema,
@@ -156,11 +156,11 @@ fn key(class: &ObjectClass, identifier: &str) -> (Box<str>, Box<str>) {
 }
 
 /// What makes the one object of the other.
-fn delta(before: &ResourceObject, after: &ResourceObject) -> Vec<(Arc<str>, Values)> {
+fn delta(before: &ResourceObject, after: &ResourceObject) -> Vec<Modification> {
     let changed = after.attributes.iter().filter(|(name, values)| before.attributes.get(name) != values.as_slice());
     let removed = before.attributes.iter().filter(|(name, _)| after.attributes.get(name).is_empty());
     changed
-        .map(|(name, values)| (Arc::clone(name), values.clone()))
-        .chain(removed.map(|(name, _)| (Arc::clone(name), Values::new())))
+        .map(|(name, values)| Modification::Replace(Arc::clone(name), values.clone()))
+        .chain(removed.map(|(name, _)| Modification::Replace(Arc::clone(name), Values::new())))
         .collect()
 }
