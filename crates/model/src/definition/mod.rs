@@ -54,9 +54,9 @@ pub use object_type::{
     ObjectTypeDefinition, SchemaHandling, SearchHierarchyScope, SuperType,
 };
 pub use resource::{
-    AdministrativeAvailability, AdministrativeOperationalState, CachedAttributes, Caching, CachingScope, CachingStrategy,
-    Capabilities, Capability, ConfiguredCapabilities, ConnectorConfiguration, LiveSyncCapability, Property, ReadCapability,
-    Resource, SuperResource,
+    AdditionalConnector, AdministrativeAvailability, AdministrativeOperationalState, CachedAttributes, Caching, CachingScope,
+    CachingStrategy, Capabilities, Capability, ConfiguredCapabilities, ConnectorConfiguration, LiveSyncCapability, Property,
+    ReadCapability, Resource, SuperResource,
 };
 pub use synchronization::{Action, ActionKind, DefaultSettings, Reaction, Synchronization};
 pub use table::At;

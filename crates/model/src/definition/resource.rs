@@ -38,6 +38,8 @@ definition! {
             connector_ref = "connectorRef": Option<ObjectRef>,
             /// How the connector reaches it.
             connector_configuration = "connectorConfiguration": Option<ConnectorConfiguration>,
+            /// Connectors that take over some of what the resource can do.
+            additional_connectors = "additionalConnector": Vec<AdditionalConnector>,
             /// Object classes and types, and what happens to them.
             schema_handling = "schemaHandling": Option<SchemaHandling>,
             /// What it can do.
@@ -55,7 +57,7 @@ definition! {
             "iteration", "iterationToken", "diagnosticInformation", "indestructible", "namespace", "connector", "mappingsEvaluation",
             "triggeredPolicyRule", "activation", "credentials",
         ]
-        unsupported ["additionalConnector", "scripts"]
+        unsupported ["scripts"]
     }
 }
 
@@ -86,6 +88,23 @@ definition! {
         items {
             /// The resource.
             resource_ref = "resourceRef": Option<ObjectRef>,
+        }
+        kept ["description", "documentation"]
+    }
+}
+
+definition! {
+    /// A connector that takes over some of what a resource can do.
+    pub struct AdditionalConnector in [ns::COMMON] {
+        items {
+            /// What people call it.
+            name = "name": Option<At<String>>,
+            /// The connector.
+            connector_ref = "connectorRef": Option<ObjectRef>,
+            /// How the connector reaches the resource.
+            connector_configuration = "connectorConfiguration": Option<ConnectorConfiguration>,
+            /// What it is to do.
+            capabilities = "capabilities": Option<Capabilities>,
         }
         kept ["description", "documentation"]
     }
@@ -255,6 +274,7 @@ names! {
 }
 
 plain_content!(
+    AdditionalConnector,
     AdministrativeOperationalState,
     SuperResource,
     Capabilities,
