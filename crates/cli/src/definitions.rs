@@ -224,7 +224,11 @@ impl Definitions for Known<'_> {
         let Some(stored) = stored else { return Ok(None) };
         let (definition, _) = parse_stored(&stored, &self.sources)?;
         Ok(match definition {
-            Definition::Resource(definition) => Some(ResourceEntry { definition: *definition, origin: stored.origin }),
+            Definition::Resource(mut definition) => {
+                // It may have got its OID when it was stored.
+                definition.oid.get_or_insert_with(|| oid.clone().into());
+                Some(ResourceEntry { definition: *definition, origin: stored.origin })
+            }
             _ => None,
         })
     }

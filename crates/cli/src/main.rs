@@ -3,6 +3,7 @@
 //! The only crate that prints. What the commands promise to scripts (names, JSON keys, codes, exit statuses) is a contract:
 //! see [`args`] for the commands, [`failure`] for the exit statuses.
 
+mod additional;
 mod args;
 mod commands;
 mod config;

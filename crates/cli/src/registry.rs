@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use tidelock_activities::{Connectors, OpenError, ResourceEntry};
 use tidelock_connector_api::{Connector, async_trait};
-use tidelock_model::definition::{ConnectorConfiguration, Resource};
+use tidelock_model::definition::{AdditionalConnector, ConfiguredCapabilities, ConnectorConfiguration, ObjectRef, Resource};
 use tidelock_model::document::Node;
-use tidelock_model::{Diagnostic, Diagnostics};
+use tidelock_model::{Diagnostic, Diagnostics, Oid, Place};
+
+use crate::additional::Pushed;
+use crate::config::Session;
 
 /// Opens connectors by what resource definitions say of them.
 pub(crate) struct Registry {
     /// The folder to which relative paths refer in definitions that come from no file.
     home: PathBuf,
+    /// The folder in which connectors keep what belongs to the repository.
+    state: PathBuf,
 }
 
 /// A kind of connector.
@@ -21,7 +26,15 @@ struct Known {
     name: &'static str,
     /// The namespace of its configuration properties. Its last part is the connector's type.
     namespace: &'static str,
-    open: fn(&ConnectorConfiguration, &Path) -> Opened,
+    open: fn(&ConnectorConfiguration, &Folders) -> Opened,
+}
+
+/// Where a connector finds files, and where it may keep some.
+struct Folders {
+    /// Relative paths in the definition refer to it.
+    base: PathBuf,
+    /// For what it has to remember of the resource. It need not exist. None for a resource that has no OID yet.
+    state: Option<PathBuf>,
 }
 
 /// A connector with the warnings of its configuration, or everything that is wrong with that.
@@ -34,8 +47,14 @@ const KNOWN: &[Known] = &[
 ];
 
 impl Registry {
-    pub(crate) fn new(home: &Path) -> Self {
-        Self { home: home.to_owned() }
+    pub(crate) fn new(session: &Session) -> Self {
+        Self { home: session.home.clone(), state: session.database.with_extension("state") }
+    }
+
+    fn folders(&self, resource: &ResourceEntry) -> Folders {
+        let base = resource.origin.as_deref().and_then(|origin| Path::new(origin).parent()).unwrap_or(&self.home);
+        let oid = resource.definition.oid.as_ref().map(|oid| &oid.value);
+        Folders { base: base.to_owned(), state: oid.map(|oid| self.state.join(folder_name(oid))) }
     }
 }
 
@@ -43,20 +62,105 @@ impl Registry {
 impl Connectors for Registry {
     async fn open(&self, resource: &ResourceEntry) -> Result<(Arc<dyn Connector>, Diagnostics), OpenError> {
         let definition = &resource.definition;
-        let known = choose(definition).map_err(|error| OpenError::Definition(vec![*error]))?;
-        let base = resource.origin.as_deref().and_then(|origin| Path::new(origin).parent()).unwrap_or(&self.home);
-        // Without a configuration it is the connector that knows what is missing, and at which place.
-        let empty = ConnectorConfiguration { place: definition.place.clone(), ..ConnectorConfiguration::default() };
-        let configuration = definition.connector_configuration.as_ref().unwrap_or(&empty);
-        (known.open)(configuration, base).map_err(OpenError::Definition)
+        let folders = self.folders(resource);
+        let (main, mut warnings) = open(&Way::of(definition), &folders).map_err(OpenError::Definition)?;
+        let source = pushing(definition, &folders, &mut warnings).map_err(OpenError::Definition)?;
+        Ok((source.map_or(Arc::clone(&main), |source| Arc::new(Pushed { main, source })), warnings))
     }
 }
 
-/// The connector that a resource means: by the namespace of its configuration, else by the type that its `connectorRef` asks for.
-fn choose(resource: &Resource) -> Result<&'static Known, Box<Diagnostic>> {
+/// What a definition says of a connector.
+struct Way<'a> {
+    reference: Option<&'a ObjectRef>,
+    configuration: Option<&'a ConnectorConfiguration>,
+    place: &'a Place,
+}
+
+impl<'a> Way<'a> {
+    fn of(resource: &'a Resource) -> Self {
+        let Resource { connector_ref, connector_configuration, place, .. } = resource;
+        Self { reference: connector_ref.as_ref(), configuration: connector_configuration.as_ref(), place }
+    }
+
+    fn of_additional(additional: &'a AdditionalConnector) -> Self {
+        let AdditionalConnector { connector_ref, connector_configuration, place, .. } = additional;
+        Self { reference: connector_ref.as_ref(), configuration: connector_configuration.as_ref(), place }
+    }
+}
+
+fn open(way: &Way<'_>, folders: &Folders) -> Opened {
+    let known = choose(way).map_err(|error| vec![*error])?;
+    // Without a configuration it is the connector that knows what is missing, and at which place.
+    let empty = ConnectorConfiguration { place: way.place.clone(), ..ConnectorConfiguration::default() };
+    (known.open)(way.configuration.unwrap_or(&empty), folders)
+}
+
+/// The additional connector that pushes changes: the one whose configured capabilities say so, else the first one that can.
+/// Whatever else additional connectors are to do is warned of.
+fn pushing(
+    resource: &Resource,
+    folders: &Folders,
+    warnings: &mut Diagnostics,
+) -> Result<Option<Arc<dyn Connector>>, Diagnostics> {
+    let configured = |additional: &AdditionalConnector| {
+        let capability = additional.capabilities.as_ref()?.configured.as_ref()?.async_update.as_ref()?;
+        Some(capability.enabled.as_ref().is_none_or(|enabled| enabled.value))
+    };
+    let asked = resource.additional_connectors.iter().position(|additional| configured(additional) == Some(true));
+    let mut source: Option<Arc<dyn Connector>> = None;
+    for (at, additional) in resource.additional_connectors.iter().enumerate() {
+        let capabilities = additional.capabilities.as_ref().and_then(|capabilities| capabilities.configured.as_ref());
+        warnings.extend(capabilities.into_iter().flat_map(left_to_the_main_one));
+        let wanted = asked.is_none_or(|asked| asked == at) && configured(additional) != Some(false) && source.is_none();
+        if !wanted {
+            warnings.push(idle(additional));
+            continue;
+        }
+        let way = Way::of_additional(additional);
+        if asked.is_none() && choose(&way).is_err() {
+            warnings.push(idle(additional));
+            continue;
+        }
+        let (connector, found) = open(&way, folders)?;
+        if connector.async_updates().is_some() {
+            warnings.extend(found);
+            source = Some(connector);
+        } else {
+            warnings.push(idle(additional));
+        }
+    }
+    Ok(source)
+}
+
+/// Words on capabilities that an additional connector is to have and does not get.
+fn left_to_the_main_one(capabilities: &ConfiguredCapabilities) -> Diagnostics {
+    let ConfiguredCapabilities { read, live_sync, create, update, delete, count_objects, .. } = capabilities;
+    let mut places = vec![("read", read.as_ref().map(|it| &it.place)), ("liveSync", live_sync.as_ref().map(|it| &it.place))];
+    let others = [("create", create), ("update", update), ("delete", delete), ("countObjects", count_objects)];
+    places.extend(others.map(|(name, it)| (name, it.as_ref().map(|it| &it.place))));
+    let found = places.into_iter().filter_map(|(name, place)| {
+        let message = format!("'{name}' is left to the main connector: an additional one can push changes, and nothing else");
+        let help = format!("remove '{name}' from the capabilities of the additional connector");
+        Some(Diagnostic::warning("not-supported", place?, message).with_help(help))
+    });
+    found.collect()
+}
+
+/// A word on an additional connector that does nothing.
+fn idle(additional: &AdditionalConnector) -> Diagnostic {
+    let named = additional.name.as_ref().map(|name| format!(" '{}'", name.chars().take(60).collect::<String>()));
+    let message = format!("the additional connector{} has no effect", named.unwrap_or_default());
+    Diagnostic::warning("not-supported", &additional.place, message).with_help(
+        "of additional connectors the one is used that can push changes, or whose configured capabilities have 'asyncUpdate'; \
+         remove it if the resource does not depend on it",
+    )
+}
+
+/// The connector that is meant: by the namespace of its configuration, else by the type that the reference asks for.
+fn choose(way: &Way<'_>) -> Result<&'static Known, Box<Diagnostic>> {
     let mut asked = Vec::new();
-    let mut place = &resource.place;
-    if let Some(configuration) = &resource.connector_configuration {
+    let mut place = way.place;
+    if let Some(configuration) = way.configuration {
         let container = configuration.container.as_ref().into_iter().chain(configuration.properties.iter().map(|p| &p.name));
         for namespace in container.filter_map(|name| name.namespace()) {
             if let Some(known) = KNOWN.iter().find(|known| known.namespace == namespace) {
@@ -68,7 +172,7 @@ fn choose(resource: &Resource) -> Result<&'static Known, Box<Diagnostic>> {
             }
         }
     }
-    if let Some(reference) = &resource.connector_ref {
+    if let Some(reference) = way.reference {
         let mut texts = Vec::new();
         for node in reference.filter.iter().chain(&reference.rest) {
             gather(node, &mut texts);
@@ -89,9 +193,21 @@ fn choose(resource: &Resource) -> Result<&'static Known, Box<Diagnostic>> {
     ))))
 }
 
+/// The name of a folder for an object: its OID, which is a UUID wherever nobody is up to something.
+fn folder_name(oid: &Oid) -> String {
+    let mut name = String::new();
+    for byte in oid.to_string().bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => name.push(char::from(byte)),
+            other => name.push_str(&format!("_{other:02x}")),
+        }
+    }
+    name
+}
+
 /// Whether a namespace is one of connector bundles.
 fn is_bundle(namespace: &str) -> bool {
-    namespace.contains("/connector/icf-1/bundle/")
+    namespace.contains("/connector/icf-1/bundle/") || namespace.contains("/connector/builtin-1/bundle/")
 }
 
 /// The connector's type: the last part of its namespace.
@@ -107,14 +223,14 @@ fn gather<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
     }
 }
 
-fn csv(configuration: &ConnectorConfiguration, base: &Path) -> Opened {
-    let connector = tidelock_csv::open(configuration, base)?;
+fn csv(configuration: &ConnectorConfiguration, folders: &Folders) -> Opened {
+    let connector = tidelock_csv::open(configuration, &folders.base)?;
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }
 
-fn ldap(configuration: &ConnectorConfiguration, base: &Path) -> Opened {
-    let connector = tidelock_ldap::open(configuration, base)?;
+fn ldap(configuration: &ConnectorConfiguration, folders: &Folders) -> Opened {
+    let connector = tidelock_ldap::open(configuration, &folders.base)?;
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }
@@ -136,7 +252,7 @@ mod tests {
         );
         let (definitions, _) = read_file(text.as_bytes(), Some("r.xml"), Format::Xml);
         let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
-        choose(&resource).map(|known| known.name)
+        choose(&Way::of(&resource)).map(|known| known.name)
     }
 
     #[test]
@@ -157,6 +273,12 @@ mod tests {
         ] {
             assert_eq!(chosen(&format!("<connectorRef><filter>{filter}</filter></connectorRef>")).unwrap(), "CSV");
         }
+    }
+
+    #[test]
+    fn an_oid_that_is_no_uuid_stays_within_its_folder() {
+        assert_eq!(folder_name(&Oid::new("5f0a1f1e-52c8-4b7c-9d6e-3a1d0c7b8e02")), "5f0a1f1e-52c8-4b7c-9d6e-3a1d0c7b8e02");
+        assert_eq!(folder_name(&Oid::new("../x")), "_2e_2e_2fx");
     }
 
     #[test]

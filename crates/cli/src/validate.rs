@@ -45,7 +45,7 @@ pub(crate) async fn validate(
         }
         found
     };
-    let registry = Arc::new(Registry::new(&session.home));
+    let registry = Arc::new(Registry::new(session));
     for (at, object) in given.objects.iter().enumerate() {
         if let Definition::Resource(resource) = &object.definition {
             let entry = ResourceEntry { definition: (**resource).clone(), origin: Some(object.origin_text()) };

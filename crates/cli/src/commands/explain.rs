@@ -34,8 +34,7 @@ pub(super) async fn explain(session: &Session, argument: &str, profile: Profile)
         return unresolved(session, &task, profile, found);
     }
     let known = Known { given: given.as_ref(), repo: Arc::clone(&repo), sources: session.sources.clone() };
-    let engine =
-        Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(&session.home)), clock: Arc::new(SystemClock) };
+    let engine = Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(session)), clock: Arc::new(SystemClock) };
     let options = Options { profile, ..Options::default() };
     match tidelock_activities::prepare(&engine, &known, &task, &options).await {
         Ok(prepared) => {

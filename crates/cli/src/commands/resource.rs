@@ -88,8 +88,12 @@ async fn find(session: &Session, argument: &str) -> Result<Opened, Failure> {
             Argument::Stored(definition, stored) => (*definition, Some(stored.oid), stored.origin, Vec::new()),
         };
     session.output.findings_beside(&found);
+    let mut definition = definition;
+    if let Some(oid) = &oid {
+        definition.oid.get_or_insert_with(|| oid.clone().into());
+    }
     let entry = ResourceEntry { definition, origin };
-    let opened = Registry::new(&session.home).open(&entry).await;
+    let opened = Registry::new(session).open(&entry).await;
     let definition = entry.definition;
     match opened {
         Ok((connector, _)) => Ok(Opened { definition, oid, connector }),

@@ -32,8 +32,7 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
     };
     drop(look);
     let repo = repository::open(session)?;
-    let engine =
-        Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(&session.home)), clock: Arc::new(SystemClock) };
+    let engine = Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(session)), clock: Arc::new(SystemClock) };
     let options = Options {
         profile: arguments.profile,
         mode: arguments.mode,
