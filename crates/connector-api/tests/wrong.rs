@@ -15,8 +15,9 @@ use futures::{FutureExt, StreamExt};
 use tidelock_connector_api::conformance::{CLAUSES, Fixture};
 use tidelock_connector_api::memory::{Faults, Memory, Options};
 use tidelock_connector_api::{
-    Acknowledge, AsyncUpdates, Change, ChangeKind, ChangeStream, ChangesRequest, Completeness, Connector, Delivery, Error,
-    ErrorKind, Found, LiveSync, MessageId, ObjectStream, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
+    Acknowledge, AddRequest, AsyncUpdates, Change, ChangeKind, ChangeStream, ChangesRequest, Completeness, Connector, Delivery,
+    Error, ErrorKind, Found, LiveSync, MessageId, Modification, ModifyRequest, ObjectStream, Password, Provision, Result,
+    SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
 };
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
@@ -91,6 +92,21 @@ enum Wrong {
     NewIdentityOnRedelivery,
     AcknowledgesNothing,
     RejectsNothing,
+    HidesItsProvision,
+    AddsNothing,
+    AddsLess,
+    AddsOver,
+    AddsValuesOnce,
+    RemovesValuesOnce,
+    RemovesAll,
+    ReplacesByAdding,
+    ModifiesByHalves,
+    IgnoresConditions,
+    RenamesACopy,
+    DeletesNothing,
+    FindsTheMissing,
+    UnknownClassIsMissing,
+    KnowsPasswords,
 }
 
 use Wrong::*;
@@ -166,6 +182,21 @@ const REJECTED: &[(Wrong, &str)] = &[
     (NewIdentityOnRedelivery, "a_dropped_delivery_is_delivered_again"),
     (AcknowledgesNothing, "an_acknowledged_delivery_is_not_delivered_again"),
     (RejectsNothing, "a_rejected_delivery_is_not_delivered_again"),
+    (HidesItsProvision, "the_facets_are_those_declared"),
+    (AddsNothing, "an_added_object_is_found_with_its_attributes"),
+    (AddsLess, "an_added_object_is_found_with_its_attributes"),
+    (AddsOver, "adding_an_object_that_exists_is_refused"),
+    (AddsValuesOnce, "values_are_added_to_those_there_are"),
+    (ReplacesByAdding, "a_replaced_attribute_has_the_new_values_only"),
+    (RemovesValuesOnce, "values_are_removed_and_the_others_stay"),
+    (RemovesAll, "values_are_removed_and_the_others_stay"),
+    (ModifiesByHalves, "modifications_are_made_together_or_not_at_all"),
+    (IgnoresConditions, "a_condition_that_does_not_hold_is_a_conflict"),
+    (RenamesACopy, "a_renamed_object_is_the_same_object"),
+    (DeletesNothing, "a_deleted_object_is_gone"),
+    (FindsTheMissing, "changing_a_missing_object_is_not_found"),
+    (UnknownClassIsMissing, "changing_an_unknown_class_is_unsupported"),
+    (KnowsPasswords, "a_password_is_set_where_there_are_passwords"),
 ];
 
 struct Connected {
@@ -356,6 +387,10 @@ impl Connector for Connected {
     fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
         (!self.is(HidesItsMessages)).then_some(self)
     }
+
+    fn provision(&self) -> Option<&dyn Provision> {
+        (!self.is(HidesItsProvision)).then_some(self)
+    }
 }
 
 #[async_trait]
@@ -457,6 +492,87 @@ impl LiveSync for Connected {
         };
         items.iter_mut().for_each(fresh);
         stream::iter(items).boxed()
+    }
+}
+
+#[async_trait]
+impl Provision for Connected {
+    async fn add(&self, mut request: AddRequest) -> Result<Box<str>> {
+        let identifier: Box<str> = request.attributes.first("login").and_then(Value::as_str).unwrap_or_default().into();
+        match self.wrong {
+            AddsNothing => return Ok(identifier),
+            // The name of the object that is then found is another than the one given.
+            AddsLess => request.attributes.set("login", Values::from_iter([Value::string(format!("{identifier}x"))])),
+            AddsOver if self.inner.get(&request.class, &identifier).is_some() => {
+                self.inner.put(&request.class, &identifier, &[("mail", "other")])?;
+                return Ok(identifier);
+            }
+            _ => {}
+        }
+        self.unknown(self.inner.add(request).await)
+    }
+
+    async fn modify(&self, mut request: ModifyRequest) -> Result<()> {
+        let found = self.inner.get(&request.class, &request.identifier);
+        let attributes = found.as_ref().map(|object| object.attributes.clone()).unwrap_or_default();
+        let there = |name: &str, values: &Values| values.iter().all(|value| attributes.get(name).contains(value));
+        let conflict = || Err(Error::new(ErrorKind::Conflict, "it is so already"));
+        for modification in &mut request.modifications {
+            match (self.wrong, &*modification) {
+                (AddsValuesOnce, Modification::Add(name, values))
+                    if values.iter().any(|value| attributes.get(name).contains(value)) =>
+                {
+                    return conflict();
+                }
+                (RemovesValuesOnce, Modification::Remove(name, values)) if !there(name, values) => return conflict(),
+                (RemovesAll, Modification::Remove(name, _)) => {
+                    *modification = Modification::Replace(Arc::clone(name), Values::new());
+                }
+                (ReplacesByAdding, Modification::Replace(name, values)) if !values.is_empty() && &**name == "groups" => {
+                    *modification = Modification::Add(Arc::clone(name), values.clone());
+                }
+                _ => {}
+            }
+        }
+        match self.wrong {
+            IgnoresConditions => request.only_if = Default::default(),
+            FindsTheMissing if found.is_none() => return Ok(()),
+            ModifiesByHalves => {
+                for modification in request.modifications {
+                    let (class, identifier) = (Arc::clone(&request.class), request.identifier.clone());
+                    self.inner.modify(ModifyRequest::new(class, identifier, vec![modification])).await?;
+                }
+                return Ok(());
+            }
+            _ => {}
+        }
+        self.unknown(self.inner.modify(request).await)
+    }
+
+    async fn rename(&self, class: &str, identifier: &str, name: &str) -> Result<()> {
+        let old = self.inner.get(class, identifier);
+        self.inner.rename(class, identifier, name).await?;
+        match old {
+            Some(old) if self.is(RenamesACopy) => self.inner.insert(old),
+            _ => Ok(()),
+        }
+    }
+
+    async fn delete(&self, class: &str, identifier: &str) -> Result<()> {
+        if self.is(DeletesNothing) { Ok(()) } else { self.unknown(self.inner.delete(class, identifier).await) }
+    }
+
+    async fn set_password(&self, class: &str, identifier: &str, password: &Password) -> Result<()> {
+        if self.is(KnowsPasswords) { Ok(()) } else { self.inner.set_password(class, identifier, password).await }
+    }
+}
+
+impl Connected {
+    fn unknown<T>(&self, result: Result<T>) -> Result<T> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Unsupported && self.is(UnknownClassIsMissing) => Err(Error::not_found()),
+            result => result,
+        }
     }
 }
 

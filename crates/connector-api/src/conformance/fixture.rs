@@ -7,15 +7,15 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::{Outcome, Violation, ensure};
-use crate::{AsyncUpdates, Connector, LiveSync};
+use super::{Outcome, Sample, Violation, ensure};
+use crate::{AsyncUpdates, Connector, LiveSync, Provision};
 
 /// A connector with a resource behind it, and what the suite may expect of them.
 pub struct Fixture {
     connector: Arc<dyn Connector>,
     live_sync: bool,
     async_updates: bool,
-    provision: bool,
+    provision: Option<Sample>,
     unreadable: usize,
     changing: Option<Changing>,
     kept: Vec<Box<dyn Any + Send + Sync>>,
@@ -41,7 +41,7 @@ impl Fixture {
             connector: Arc::new(connector),
             live_sync: false,
             async_updates: false,
-            provision: false,
+            provision: None,
             unreadable: 0,
             changing: None,
             kept: Vec::new(),
@@ -62,10 +62,10 @@ impl Fixture {
         self
     }
 
-    /// The connector can change objects.
+    /// The connector can change objects, such as this sample.
     #[must_use]
-    pub fn offering_provision(mut self) -> Self {
-        self.provision = true;
+    pub fn offering_provision(mut self, sample: Sample) -> Self {
+        self.provision = Some(sample);
         self
     }
 
@@ -117,9 +117,11 @@ impl Fixture {
         Ok(facet)
     }
 
-    /// Whether the connector has the facet that was declared, and no other.
-    pub(super) fn check_provision(&self) -> Outcome {
-        declared("changing objects", "offering_provision", self.provision, self.connector.provision().is_some())
+    /// The facet with what it may be tested by, if the connector is to have it; a difference to what was declared is a violation.
+    pub(super) fn provision(&self) -> Result<Option<(&dyn Provision, &Sample)>, Violation> {
+        let facet = self.connector.provision();
+        declared("changing objects", "offering_provision", self.provision.is_some(), facet.is_some())?;
+        Ok(facet.zip(self.provision.as_ref()))
     }
 
     /// Adds an object.

@@ -18,6 +18,7 @@ mod filter;
 mod fixture;
 mod get;
 mod live_sync;
+mod provision;
 mod reading;
 mod schema;
 mod search;
@@ -32,6 +33,8 @@ use self::filter::*;
 pub use self::fixture::{Fixture, Step};
 use self::get::*;
 use self::live_sync::*;
+pub use self::provision::Sample;
+use self::provision::*;
 use self::schema::*;
 use self::search::*;
 use crate::Error;
@@ -110,6 +113,19 @@ macro_rules! __conformance_clauses {
             a_dropped_delivery_is_delivered_again
             an_acknowledged_delivery_is_not_delivered_again
             a_rejected_delivery_is_not_delivered_again
+
+            an_added_object_is_found_with_its_attributes
+            adding_an_object_that_exists_is_refused
+            values_are_added_to_those_there_are
+            values_are_removed_and_the_others_stay
+            a_replaced_attribute_has_the_new_values_only
+            modifications_are_made_together_or_not_at_all
+            a_condition_that_does_not_hold_is_a_conflict
+            a_renamed_object_is_the_same_object
+            a_deleted_object_is_gone
+            changing_a_missing_object_is_not_found
+            changing_an_unknown_class_is_unsupported
+            a_password_is_set_where_there_are_passwords
         }
     };
 }

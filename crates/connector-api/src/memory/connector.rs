@@ -13,7 +13,7 @@ use super::state::State;
 use super::{Call, Delay, Faults, Memory};
 use crate::{
     About, Acknowledge, AsyncUpdates, ChangeStream, ChangesRequest, Completeness, Connector, Delivery, Error, ErrorKind, Found,
-    IncompleteReason, LiveSync, ObjectStream, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
+    IncompleteReason, LiveSync, ObjectStream, Provision, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
 };
 
 #[async_trait]
@@ -62,6 +62,10 @@ impl Connector for Memory {
 
     fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
         self.options.async_updates.then_some(self)
+    }
+
+    fn provision(&self) -> Option<&dyn Provision> {
+        self.options.provision.then_some(self)
     }
 }
 

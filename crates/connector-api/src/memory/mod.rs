@@ -16,6 +16,7 @@
 
 mod connector;
 mod faults;
+mod provision;
 mod queue;
 mod state;
 
@@ -47,6 +48,8 @@ pub struct Options {
     pub all_classes: bool,
     /// Whether every change is pushed as a message as well.
     pub async_updates: bool,
+    /// Whether objects can be changed through the connector.
+    pub provision: bool,
     /// What a change says of its object.
     pub change_style: ChangeStyle,
     /// What the tokens are marked with: those of a resource of another name are not known here.
@@ -72,6 +75,7 @@ impl Default for Options {
             live_sync: None,
             all_classes: true,
             async_updates: false,
+            provision: false,
             change_style: ChangeStyle::Full,
             name: "memory".to_owned(),
         }
@@ -104,6 +108,13 @@ impl Options {
     #[must_use]
     pub fn with_async_updates(mut self) -> Self {
         self.async_updates = true;
+        self
+    }
+
+    /// The same with objects that can be changed through the connector.
+    #[must_use]
+    pub fn with_provision(mut self) -> Self {
+        self.provision = true;
         self
     }
 

@@ -7,26 +7,45 @@ mod slapd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use slapd::{SUFFIX, Setup, Slapd, group, people};
-use tidelock_connector_api::conformance::{Fixture, Step};
-use tidelock_ldap::Ldap;
+use slapd::{ADMIN, PASSWORD, SUFFIX, Setup, Slapd, group, people};
+use tidelock_connector_api::conformance::{Fixture, Sample, Step};
+use tidelock_ldap::{Bind, Ldap, PasswordSource};
+use tidelock_model::Value;
+use tidelock_model::value::{Items, Values};
 
 tidelock_connector_api::conformance_tests!(fixture());
 
 fn fixture() -> Fixture {
     let content = people(0..5) + &group("a", 0..3) + &group("b", 1..4);
     let server = Arc::new(Slapd::with(Setup::default(), &content));
-    let connector = Ldap::new(server.config());
+    // Only the administrator may change entries.
+    let mut config = server.config();
+    config.bind = Some(Bind { name: ADMIN.to_owned(), password: PasswordSource::Text(PASSWORD.into()) });
+    let connector = Ldap::new(config);
     let next = Arc::new(AtomicUsize::new(1000));
     Fixture::new(connector)
         .offering_live_sync()
         .offering_async_updates()
-        .offering_provision()
+        .offering_provision(sample())
         .keeping(Arc::clone(&server))
         .changing(move |step| {
             let identifier = change(&server, step, next.fetch_add(1, Relaxed));
             std::future::ready(Some(identifier))
         })
+}
+
+/// People that the suite may add.
+fn sample() -> Sample {
+    let draft = |number| {
+        let text = |name: &str, value: String| (name.into(), Values::from_iter([Value::string(value)]));
+        Items::from_iter([
+            text("dn", format!("uid=draft{number},ou=people,{SUFFIX}")),
+            text("cn", format!("Draft {number}")),
+            text("sn", "Draft".to_owned()),
+        ])
+    };
+    let rename = |number| format!("uid=renamed{number},ou=groups,{SUFFIX}");
+    Sample::new("inetOrgPerson", draft, rename, "displayName", "mail").with_passwords()
 }
 
 /// Makes a change by OpenLDAP's own tools; the identifier of the object.
