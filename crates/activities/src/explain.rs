@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidelock_connector_api::SearchRequest;
 use tidelock_model::definition::ResourceObjectSet;
 use tidelock_model::name::ns;
 use tidelock_model::{Diagnostic, Diagnostics};
@@ -178,7 +177,7 @@ fn native(step: &Step, scope: &StepScope, set: &ObjectSet) -> Option<String> {
     let searches =
         matches!(step.activity, ActivityKind::Import | ActivityKind::ShadowReclassification | ActivityKind::ResourceObjects);
     let class = set.class.as_ref().filter(|_| searches && !set.no_fetch)?;
-    let request = SearchRequest::new(Arc::clone(&class.name)).with_filter(set.search.clone());
+    let request = crate::part::request(set, class).with_filter(set.search.clone());
     scope.target.connector.native_query(&request)
 }
 

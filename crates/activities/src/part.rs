@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tidelock_connector_api::{Connector, SearchRequest};
+use tidelock_connector_api::{Connector, Container, ContainerScope, SearchRequest};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ObjectClass, ResourceObject};
 use tidelock_model::{Oid, Place, Timestamp};
 use tidelock_repo::{Remaining, ResultFilter, ShadowFilter};
+use tidelock_resolver::base_context::HierarchyScope;
 use tidelock_resolver::channel::Channel;
 use tidelock_resolver::classify::Classification;
 use tidelock_resolver::fingerprint::Salt;
@@ -16,6 +17,22 @@ use tidelock_resolver::policy::ResourcePolicy;
 use crate::engine::Engine;
 use crate::error_handling::ErrorHandling;
 use crate::report::Mode;
+
+/// The search for the objects of a set, without its condition.
+pub(crate) fn request(set: &ObjectSet, class: &ObjectClass) -> SearchRequest {
+    let request = SearchRequest::new(Arc::clone(&class.name));
+    let container = set.base_context.as_ref().and_then(|context| {
+        let scope = match context.scope {
+            HierarchyScope::Sub => ContainerScope::Sub,
+            HierarchyScope::One => ContainerScope::One,
+        };
+        Some(Container { name: context.base.as_ref()?.written().into(), scope })
+    });
+    match container {
+        Some(container) => request.with_container(container),
+        None => request,
+    }
+}
 
 /// One step of a run.
 pub(crate) struct Part {
@@ -62,7 +79,7 @@ pub(crate) struct Part {
 impl Part {
     /// What the connector is asked: of the set's condition what it can do.
     pub(crate) fn request(&self, class: &ObjectClass) -> SearchRequest {
-        let request = SearchRequest::new(Arc::clone(&class.name));
+        let request = request(&self.set, class);
         if self.residual == BoundFilter::All { request.with_filter(self.set.search.clone()) } else { request }
     }
 

@@ -42,9 +42,13 @@ pub enum ClassificationUse {
     Ignored,
 }
 
-/// A distinguished name, ready to be compared: its parts from the nearest to the root, in normal form.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DistinguishedName(Vec<Box<str>>);
+/// A distinguished name, ready to be compared. Names that differ only in how they are written are equal.
+#[derive(Clone, Debug)]
+pub struct DistinguishedName {
+    /// From the nearest to the root, in normal form.
+    parts: Vec<Box<str>>,
+    written: Box<str>,
+}
 
 impl BaseContext {
     /// Whether an object is within reach; none if that cannot be judged.
@@ -55,7 +59,7 @@ impl BaseContext {
         let name = DistinguishedName::parse(name)?;
         Some(match self.scope {
             HierarchyScope::Sub => name.is_within(base),
-            HierarchyScope::One => name.is_within(base) && name.0.len() == base.0.len() + 1,
+            HierarchyScope::One => name.is_within(base) && name.parts.len() == base.parts.len() + 1,
         })
     }
 
@@ -90,24 +94,36 @@ impl DistinguishedName {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let normal = MatchingRule::DistinguishedName.normalize(text);
-        if normal.is_empty() {
-            return Some(Self(Vec::new()));
-        }
-        split(&normal, ',').map(relative).collect::<Option<_>>().map(Self)
+        let parts = if normal.is_empty() { Vec::new() } else { split(&normal, ',').map(relative).collect::<Option<_>>()? };
+        Some(Self { parts, written: text.into() })
     }
 
     /// Whether it is the other name, or below it.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
-        self.0.ends_with(&other.0)
+        self.parts.ends_with(&other.parts)
     }
 
     /// The name in normal form.
     #[must_use]
     pub fn to_text(&self) -> String {
-        self.0.join(",")
+        self.parts.join(",")
+    }
+
+    /// The name as it was written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        &self.written
     }
 }
+
+impl PartialEq for DistinguishedName {
+    fn eq(&self, other: &Self) -> bool {
+        self.parts == other.parts
+    }
+}
+
+impl Eq for DistinguishedName {}
 
 /// One part of a name. Its own parts mean the same in every order.
 fn relative(text: &str) -> Option<Box<str>> {

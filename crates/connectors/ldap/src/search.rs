@@ -12,6 +12,7 @@ use tidelock_model::object::ResourceObject;
 
 use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::config::{LdapConfig, Paging, SearchScope};
+use crate::dn::Dn;
 use crate::entry::{EntryReader, Range, Read};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
@@ -62,8 +63,13 @@ pub(crate) fn class_filter(config: &LdapConfig, class: &EntryClass) -> Filter {
     config.additional_filter.iter().cloned().fold(Filter::equal("objectClass", class.name.as_bytes()), Filter::and)
 }
 
+/// Where to search: below the container, unless that reaches beyond our part of the directory. Whoever asks checks the rest.
 fn region(config: &LdapConfig, container: Option<&Container>) -> (String, Scope) {
-    match (container, config.scope) {
+    let within = |container: &&Container| {
+        let inner = Dn::parse(&container.name).zip(Dn::parse(&config.base_context));
+        config.scope == SearchScope::Sub && inner.is_some_and(|(inner, outer)| inner.is_within(&outer))
+    };
+    match (container.filter(within), config.scope) {
         (Some(container), _) => {
             let scope = if container.scope == ContainerScope::One { Scope::One } else { Scope::Sub };
             (container.name.to_string(), scope)

@@ -304,6 +304,15 @@ async fn a_container_limits_the_search() {
     assert_eq!(within(format!("ou=people,{SUFFIX}"), ContainerScope::Sub).await, 3);
     assert_eq!(within(format!("ou=people,{SUFFIX}"), ContainerScope::One).await, 2);
     assert_eq!(within(format!("ou=inner,ou=people,{SUFFIX}"), ContainerScope::Sub).await, 1);
+
+    // What the connector is not set up for is not searched, whatever is asked.
+    let mut config = server.config();
+    config.base_context = format!("ou=inner,ou=people,{SUFFIX}");
+    let connector = Ldap::new(config);
+    for container in [format!("ou=people,{SUFFIX}"), format!("ou=groups,{SUFFIX}")] {
+        let container = Container { name: container.into(), scope: ContainerScope::Sub };
+        assert_eq!(search(&connector, people_request().with_container(container)).await.objects.len(), 1);
+    }
 }
 
 #[tokio::test]
