@@ -2,8 +2,8 @@
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Writes bytes as padded base64.
-pub(crate) fn encode(bytes: &[u8], out: &mut String) {
+/// Writes bytes as padded base64, behind what is there.
+pub fn encode(bytes: &[u8], out: &mut String) {
     out.reserve(bytes.len().div_ceil(3) * 4);
     for chunk in bytes.chunks(3) {
         let group = chunk.iter().fold(0u32, |group, byte| group << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
@@ -15,7 +15,8 @@ pub(crate) fn encode(bytes: &[u8], out: &mut String) {
 }
 
 /// Reads base64, with or without padding; space anywhere does not count.
-pub(crate) fn decode(text: &str) -> Option<Box<[u8]>> {
+#[must_use]
+pub fn decode(text: &str) -> Option<Box<[u8]>> {
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
     let (mut group, mut digits, mut padding) = (0u32, 0u32, 0u32);
     for byte in text.bytes().filter(|byte| !byte.is_ascii_whitespace()) {

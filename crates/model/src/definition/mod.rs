@@ -4,8 +4,9 @@
 //! midPoint knows and Tidelock does not use is kept in `rest` and written back. Nothing here decides what a definition means:
 //! that is the resolver's.
 
+pub mod base64;
+
 mod activity;
-mod base64;
 mod common;
 mod content;
 mod content_json;
