@@ -24,6 +24,7 @@ mod state;
 mod statistics;
 mod synchronize;
 mod tailoring;
+mod tokens;
 mod unused;
 
 pub use connectors::{Connectors, OpenError, ResourceEntry};
@@ -34,7 +35,8 @@ pub use plan::not_runnable;
 pub use prepare::{Definitions, Options, Prepared, prepare};
 pub use progress::{NoProgress, Progress};
 pub use report::{
-    ActionCounts, ActivityReport, Counts, Failure, Mode, ObjectActions, RunReport, RunStatus, Status, TaskRef, TaskState,
-    Transition,
+    ActionCounts, ActivityReport, Counts, Failure, Listening, Mode, ObjectActions, RunReport, RunStatus, Status, TaskRef,
+    TaskState, TokenMove, Transition,
 };
 pub use run::{Control, execute};
+pub use tokens::{token_keys, token_of_text, token_text};

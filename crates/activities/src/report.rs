@@ -65,11 +65,35 @@ pub struct ActivityReport {
     /// The first hundred failures.
     pub failures: Vec<Failure>,
     /// The synchronization token before and after, in live synchronization.
-    pub token: Option<serde_json::Value>,
+    pub token: Option<TokenMove>,
+    /// How the connection to the source was at the end, of an activity that listens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listening: Option<Listening>,
     /// How long it took.
     pub seconds: f64,
     /// How fast it was; 0 for a part without objects.
     pub objects_per_second: f64,
+}
+
+/// The synchronization token before and after a run, as [`crate::token_text`] shows it; none where there is none.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenMove {
+    /// The token that the run began with.
+    pub before: Option<String>,
+    /// The token that is stored now.
+    pub after: Option<String>,
+}
+
+/// How the connection to a source of changes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Listening {
+    /// Changes arrive as the source sends them.
+    Alive,
+    /// The connection broke; the connector tries to have it back.
+    Reconnecting,
+    /// There is no connection.
+    Down,
 }
 
 /// Objects by outcome.

@@ -1,7 +1,7 @@
 //! Running a prepared task.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Error, ErrorKind};
 use tidelock_model::{Diagnostic, Oid, Place, Timestamp};
@@ -31,6 +31,8 @@ pub struct Control {
     pub cancel: CancellationToken,
     /// Is told how far the run is.
     pub progress: Arc<dyn Progress>,
+    /// How long a listening activity waits for something to arrive before it ends; none if it listens until it is cancelled.
+    pub until_idle: Option<Duration>,
 }
 
 /// Runs a prepared task to its end. The task must be stored, under this OID.

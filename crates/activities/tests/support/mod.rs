@@ -173,7 +173,7 @@ impl World {
 
     pub async fn run_until(&self, task: &str, options: &Options, cancel: CancellationToken) -> RunReport {
         let prepared = self.prepare(task, options).await.unwrap();
-        let control = Control { cancel, progress: Arc::new(NoProgress) };
+        let control = Control { cancel, progress: Arc::new(NoProgress), until_idle: None };
         execute(&self.engine, prepared, Oid::new("task"), &control).await.unwrap()
     }
 

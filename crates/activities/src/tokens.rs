@@ -1,0 +1,107 @@
+//! Whose a token is, and how tokens are shown to people.
+
+use tidelock_model::Diagnostic;
+use tidelock_model::definition::{Activity, ResourceObjectSet, Task, Work, WorkKind, base64};
+use tidelock_repo::TokenKey;
+use tidelock_resolver::object_set;
+
+use crate::error::RunError;
+
+/// What the text of a token begins with where the token is no text.
+const BASE64: &str = "base64:";
+
+/// Whose tokens a task moves: of each of its live synchronizations and asynchronous updates, in their order; none of a task that
+/// has neither. Nothing is looked up.
+///
+/// # Errors
+/// [`RunError::Definition`] where an object set names no resource.
+pub fn token_keys(task: &Task) -> Result<Vec<TokenKey>, RunError> {
+    let modern = task.modern();
+    let task = modern.as_ref().map_or(task, |modern| &modern.task);
+    let mut keys = Vec::new();
+    if let Some(activity) = &task.activity {
+        collect(activity, &mut keys).map_err(|error| RunError::definition(vec![error]))?;
+    }
+    Ok(keys)
+}
+
+/// The text of a token, for people and reports: the token itself where it can be printed, else `base64:` and its bytes.
+#[must_use]
+pub fn token_text(token: &[u8]) -> String {
+    match std::str::from_utf8(token) {
+        Ok(text) if !text.starts_with(BASE64) && !text.contains(char::is_control) => text.to_owned(),
+        _ => {
+            let mut text = BASE64.to_owned();
+            base64::encode(token, &mut text);
+            text
+        }
+    }
+}
+
+/// The token of a text; none where `base64:` does not stand before base64.
+#[must_use]
+pub fn token_of_text(text: &str) -> Option<Box<[u8]>> {
+    match text.strip_prefix(BASE64) {
+        Some(bytes) => base64::decode(bytes),
+        None => Some(text.as_bytes().into()),
+    }
+}
+
+/// Whose token the changes of an object set move. Equal for two activities that are for the same changes.
+pub(crate) fn token_key(kind: &WorkKind, set: &ResourceObjectSet) -> Result<TokenKey, Diagnostic> {
+    let resource = object_set::resource_oid(set)?.clone();
+    let mut text = Vec::new();
+    // Of an asynchronous update, the resource alone says what comes.
+    if *kind == WorkKind::LiveSynchronization {
+        text.extend(set.kind.as_ref().map(|kind| format!("kind={}", kind.value)));
+        text.extend(set.intent.as_ref().map(|intent| format!("intent={}", intent.value)));
+        text.extend(set.objectclass.as_ref().map(|class| format!("objectclass={}", class.value.local())));
+    }
+    Ok(TokenKey { resource, set: if text.is_empty() { "all".into() } else { text.join(" ").into() } })
+}
+
+fn collect(activity: &Activity, keys: &mut Vec<TokenKey>) -> Result<(), Diagnostic> {
+    // Documents are nested to a bounded depth, and so are activities.
+    for part in activity.composition.iter().flat_map(|composition| &composition.activity) {
+        collect(part, keys)?;
+    }
+    let Some(work) = activity.work.as_ref().filter(|work| moves_token(work)) else { return Ok(()) };
+    let set = work.objects.as_ref().ok_or_else(|| object_set::no_resource(&work.place))?;
+    let key = token_key(&work.kind, set)?;
+    if !keys.contains(&key) {
+        keys.push(key);
+    }
+    Ok(())
+}
+
+fn moves_token(work: &Work) -> bool {
+    matches!(work.kind, WorkKind::LiveSynchronization | WorkKind::AsynchronousUpdate)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_text_is_shown_as_it_is() {
+        for (token, text) in [
+            (&b"hr/17"[..], "hr/17"),
+            (b"", ""),
+            (b"a\nb", "base64:YQpi"),
+            (b"base64:", "base64:YmFzZTY0Og=="),
+            (&[0xff, 0xfe], "base64://4="),
+        ] {
+            assert_eq!(token_text(token), text);
+        }
+        assert_eq!(token_of_text("base64:?"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_token_that_was_shown_can_be_set(token: Vec<u8>) {
+            prop_assert_eq!(token_of_text(&token_text(&token)), Some(token.into_boxed_slice()));
+        }
+    }
+}
