@@ -5,7 +5,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tidelock_connector_api::{Connector, ErrorKind};
 use tidelock_model::definition::{Activity, AdministrativeAvailability, Resource, ResourceObjectSet, Task};
-use tidelock_model::filter::BoundFilter;
 use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 use tidelock_repo::{IndexedItem, OperationStatus, ResultFilter};
 use tidelock_resolver::channel::Channel;
@@ -16,7 +15,7 @@ use tidelock_resolver::{cached, compile, correlate, fingerprint};
 use crate::connectors::{OpenError, ResourceEntry};
 use crate::engine::Engine;
 use crate::error::RunError;
-use crate::part::Part;
+use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
@@ -395,7 +394,7 @@ impl Prepared {
     pub(crate) fn part(&self, run: &Run<'_>, step: &Step, scope: &StepScope) -> Arc<Part> {
         let StepScope { target, set } = scope;
         let purpose = format!("{:?}", set.post_filter);
-        let handed_over = set.class.as_ref().is_none_or(|class| target.connector.supports(&class.name, &set.search));
+        let (asked, residual) = part::divide(&*target.connector, set);
         let channel = channel(step.activity);
         Arc::new(Part {
             engine: run.engine.clone(),
@@ -406,7 +405,8 @@ impl Prepared {
             path: Arc::clone(&step.path),
             activity: step.activity,
             place: connection_place(&target.resource).clone(),
-            residual: if handed_over { BoundFilter::All } else { set.search.clone() },
+            asked,
+            residual,
             results: set.failed.as_ref().map(|failed| result_filter(failed, &run.task, run.began)),
             set: set.clone(),
             channel,
@@ -439,7 +439,8 @@ const fn channel(activity: ActivityKind) -> Channel {
         ActivityKind::OperationCompletion
         | ActivityKind::ResourceObjects
         | ActivityKind::RemainingShadows
-        | ActivityKind::ShadowRefresh => Channel::Reconciliation,
+        | ActivityKind::ShadowRefresh
+        | ActivityKind::TriggerScan => Channel::Reconciliation,
     }
 }
 

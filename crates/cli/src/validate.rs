@@ -202,7 +202,8 @@ async fn check_sets(
     }
     let Some(work) = &activity.work else { return Ok(()) };
     let Some(kind) = kind_of(&work.kind) else { return Ok(()) };
-    if kind == ActivityKind::ShadowRefresh && work.objects.as_ref().is_none_or(|set| set.resource_ref.is_none()) {
+    let is_optional = matches!(kind, ActivityKind::ShadowRefresh | ActivityKind::TriggerScan);
+    if is_optional && work.objects.as_ref().is_none_or(|set| set.resource_ref.is_none()) {
         // It is for shadows of all resources.
         return Ok(());
     }
@@ -245,6 +246,7 @@ fn kind_of(work: &WorkKind) -> Option<ActivityKind> {
         WorkKind::ShadowCleanup => ActivityKind::ShadowCleanup,
         WorkKind::ShadowReclassification => ActivityKind::ShadowReclassification,
         WorkKind::ShadowRefresh => ActivityKind::ShadowRefresh,
+        WorkKind::TriggerScan => ActivityKind::TriggerScan,
         WorkKind::Other(_) => return None,
     })
 }

@@ -135,6 +135,48 @@ fn a_live_synchronization_keeps_what_it_says_of_its_token() {
 }
 
 #[test]
+fn a_scan_of_triggers_may_be_of_one_resource() {
+    check(
+        "trigger/scanner",
+        "",
+        expect![[r#"
+        "@ns": "http://midpoint.evolveum.com/xml/ns/public/common/common-3"
+        task:
+          name: old
+          activity:
+            work:
+              triggerScan:
+                objects:
+                  resourceRef:
+                    oid: hr
+                    type: ResourceType
+        old.yaml:4:3: info[legacy-task]: the task is in the form of midPoint 4.3, which later versions of midPoint do not know
+          the above
+    "#]],
+    );
+}
+
+#[test]
+fn a_scan_of_triggers_may_be_of_all_resources() {
+    let text = r#"<task xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3">
+      <name>old</name><handlerUri>http://midpoint.evolveum.com/xml/ns/public/model/trigger/scanner/handler-3</handlerUri>
+    </task>"#;
+    let (definitions, _) = read_file(text.as_bytes(), None, Format::Xml);
+    let [Definition::Task(task)] = &definitions[..] else { panic!("one task") };
+    let modern = task.modern().unwrap().task;
+    assert!(modern.activity.as_ref().unwrap().work.as_ref().unwrap().objects.is_none());
+    expect![[r#"
+        "@ns": "http://midpoint.evolveum.com/xml/ns/public/common/common-3"
+        task:
+          name: old
+          activity:
+            work:
+              triggerScan: {}
+    "#]]
+    .assert_eq(&write(&[Definition::Task(Box::new(modern))], Format::Yaml));
+}
+
+#[test]
 fn other_handlers_and_tasks_with_an_activity_stay_as_they_are() {
     check("recompute", "", expect!["not converted"]);
     check("synchronization/task/import", "<activity><work><import/></work></activity>", expect!["not converted"]);

@@ -34,7 +34,7 @@ pub(crate) enum Cell {
 pub(crate) enum Source {
     /// A search on the resource, narrowed by the type's delineation.
     Search,
-    /// What has changed on the resource, asked for or sent.
+    /// What has changed on the resource, asked for or sent; or what waits for its time.
     Changes,
     /// Shadows of the resource that have something pending.
     Pending,
@@ -116,7 +116,7 @@ pub(crate) enum Given {
 
 use ActivityKind::{
     AsynchronousUpdate, Import, LiveSynchronization, OperationCompletion, RemainingShadows, ResourceObjects, ShadowCleanup,
-    ShadowReclassification, ShadowRefresh,
+    ShadowReclassification, ShadowRefresh, TriggerScan,
 };
 use Cell::{Class, ClassOnly, Default, Exact, Ignored, NoClass, NoKind, Query, Whole};
 use Check::{All, Classified, Nothing};
@@ -135,7 +135,7 @@ const PASSED: OptionUse = OptionUse::Passed;
 const IGNORED: OptionUse = OptionUse::Ignored;
 
 #[rustfmt::skip]
-static MATRIX: [Rules; 18] = [
+static MATRIX: [Rules; 20] = [
     //                                             K I O    K I –    K – O    K – –    – I O      – I –    – – O    – – –
     line(Documented, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
     line(Midpoint48, Import,                      [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  Search,          Classified,       REPLACE, USED,     USED   ),
@@ -155,6 +155,8 @@ static MATRIX: [Rules; 18] = [
     line(Midpoint48, ShadowCleanup,               [Exact,   Exact,   Default, Default, NoKind,    NoKind,  Class,   Query  ], true,  LiteralShadows,  Nothing,          APPEND,  USED,     USED   ),
     line(Documented, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Pending,         Nothing,          NO_USE,  IGNORED,  MISSING),
     line(Midpoint48, ShadowRefresh,               [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Pending,         Nothing,          NO_USE,  IGNORED,  MISSING),
+    line(Documented, TriggerScan,                 [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Changes,         Nothing,          NO_USE,  IGNORED,  IGNORED),
+    line(Midpoint48, TriggerScan,                 [Ignored, Ignored, Ignored, Ignored, Ignored,   Ignored, Ignored, Whole  ], false, Changes,         Nothing,          NO_USE,  IGNORED,  IGNORED),
 ];
 
 /// The line for an activity under a profile.

@@ -39,6 +39,8 @@ pub enum ActivityKind {
     ShadowCleanup,
     /// Carries on what is pending.
     ShadowRefresh,
+    /// Tries again what failed and is due.
+    TriggerScan,
 }
 
 /// By which rules object sets are resolved.
@@ -249,7 +251,7 @@ struct Resolution<'a> {
 
 impl Resolution<'_> {
     fn run(&mut self) -> Result<ObjectSet, Diagnostic> {
-        let resource = if self.rules.activity == ActivityKind::ShadowRefresh {
+        let resource = if matches!(self.rules.activity, ActivityKind::ShadowRefresh | ActivityKind::TriggerScan) {
             self.set.resource_ref.as_ref().and_then(|reference| reference.oid.clone())
         } else {
             Some(resource_oid(self.set)?.clone())
@@ -509,7 +511,7 @@ impl Resolution<'_> {
 
 impl ActivityKind {
     /// Every activity.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Import,
         Self::ShadowReclassification,
         Self::OperationCompletion,
@@ -519,6 +521,7 @@ impl ActivityKind {
         Self::AsynchronousUpdate,
         Self::ShadowCleanup,
         Self::ShadowRefresh,
+        Self::TriggerScan,
     ];
 
     /// The name in definitions; for a part of a reconciliation, its identifier.
@@ -534,6 +537,7 @@ impl ActivityKind {
             Self::AsynchronousUpdate => "asynchronousUpdate",
             Self::ShadowCleanup => "shadowCleanup",
             Self::ShadowRefresh => "shadowRefresh",
+            Self::TriggerScan => "triggerScan",
         }
     }
 }

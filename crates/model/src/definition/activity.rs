@@ -66,8 +66,8 @@ definition! {
             kind: WorkKind,
         }
         items {
-            /// The objects: `resourceObjects`, `updatedResourceObjects` or `shadows`.
-            objects = "resourceObjects" | "updatedResourceObjects" | "shadows": Option<ResourceObjectSet>,
+            /// The objects: `resourceObjects`, `updatedResourceObjects`, `shadows` or `objects`.
+            objects = "resourceObjects" | "updatedResourceObjects" | "shadows" | "objects": Option<ResourceObjectSet>,
             /// The most changes that one run of live synchronization takes.
             batch_size = "batchSize": Option<At<i64>>,
             /// Whether a dry run moves the token of live synchronization.
@@ -99,6 +99,8 @@ pub enum WorkKind {
     ShadowReclassification,
     /// Pending operations of shadows are carried on.
     ShadowRefresh,
+    /// What failed and is due is tried again.
+    TriggerScan,
     /// Something that is not an object synchronization.
     Other(String),
 }
@@ -175,7 +177,7 @@ plain_content!(Composition, ResourceObjectSet, FailedObjectsSelector);
 
 impl WorkKind {
     /// The synchronizations and their kin.
-    pub const KNOWN: [Self; 7] = [
+    pub const KNOWN: [Self; 8] = [
         Self::Import,
         Self::Reconciliation,
         Self::LiveSynchronization,
@@ -183,6 +185,7 @@ impl WorkKind {
         Self::ShadowCleanup,
         Self::ShadowReclassification,
         Self::ShadowRefresh,
+        Self::TriggerScan,
     ];
 
     /// The name in definitions and reports.
@@ -196,6 +199,7 @@ impl WorkKind {
             Self::ShadowCleanup => "shadowCleanup",
             Self::ShadowReclassification => "shadowReclassification",
             Self::ShadowRefresh => "shadowRefresh",
+            Self::TriggerScan => "triggerScan",
             Self::Other(name) => name,
         }
     }
@@ -209,6 +213,7 @@ impl WorkKind {
         match self {
             Self::AsynchronousUpdate => "updatedResourceObjects",
             Self::ShadowCleanup | Self::ShadowRefresh => "shadows",
+            Self::TriggerScan => "objects",
             _ => "resourceObjects",
         }
     }
@@ -303,7 +308,7 @@ fn read_work(node: &Node, reading: &mut Reading) -> Work {
     }
     for child in &node.children {
         let local = child.local();
-        if matches!(local, "resourceObjects" | "updatedResourceObjects" | "shadows") && local != kind.objects_item() {
+        if matches!(local, "resourceObjects" | "updatedResourceObjects" | "shadows" | "objects") && local != kind.objects_item() {
             reading.report(
                 Diagnostic::warning(
                     "unknown-item",

@@ -19,7 +19,7 @@ pub struct ModernTask {
 }
 
 /// What each handler did. The URIs end alike.
-const HANDLERS: [(&str, WorkKind); 7] = [
+const HANDLERS: [(&str, WorkKind); 8] = [
     ("model/synchronization/task/import/handler-3", WorkKind::Import),
     ("model/synchronization/task/reconciliation/handler-3", WorkKind::Reconciliation),
     ("model/synchronization/task/partitioned-reconciliation/handler-3", WorkKind::Reconciliation),
@@ -27,6 +27,7 @@ const HANDLERS: [(&str, WorkKind); 7] = [
     ("model/synchronization/task/async-update/handler-3", WorkKind::AsynchronousUpdate),
     ("model/synchronization/task/delete-not-updated-shadow/handler-3", WorkKind::ShadowCleanup),
     ("model/shadowRefresh/handler-3", WorkKind::ShadowRefresh),
+    ("model/trigger/scanner/handler-3", WorkKind::TriggerScan),
 ];
 
 const HANDLER_NAMESPACE: &str = "http://midpoint.evolveum.com/xml/ns/public/";
@@ -115,7 +116,10 @@ impl Conversion<'_> {
         if let Some(strategy) = self.task.rest.iter().find(|node| node.local() == "errorHandlingStrategy") {
             later.push(self.around("controlFlow", renamed(strategy, "errorHandling")));
         }
-        work.children.insert(0, set);
+        // Triggers need not be those of one resource.
+        if *self.kind != WorkKind::TriggerScan || !set.children.is_empty() {
+            work.children.insert(0, set);
+        }
         activity.children.push(self.around("work", work));
         activity.children.extend(later);
         activity

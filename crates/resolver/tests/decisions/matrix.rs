@@ -18,5 +18,5 @@ fn every_combination_is_resolved_by_the_rules() {
             }
         }
     }
-    assert_eq!(compared, 9 * 3 * (5 * 6 * 4 + 2 * 2 * 3) * 18);
+    assert_eq!(compared, 9 * 3 * (5 * 6 * 4 + 2 * 2 * 3) * 20);
 }

@@ -225,7 +225,7 @@ fn set(profile: Profile, activity: ActivityKind, case: &Case) -> Result<String, 
         A::ResourceObjects | A::ShadowCleanup => "append",
         A::OperationCompletion | A::RemainingShadows => "of another part",
         A::LiveSynchronization | A::AsynchronousUpdate => "ignored",
-        A::ShadowRefresh => "not supported",
+        A::ShadowRefresh | A::TriggerScan => "not supported",
     };
     match query_is {
         "of another part" if case.query.is_some() => ignore("query", None),
@@ -244,14 +244,18 @@ fn set(profile: Profile, activity: ActivityKind, case: &Case) -> Result<String, 
     if case.options {
         match activity {
             A::OperationCompletion | A::RemainingShadows => ignore("searchOptions", None),
-            A::LiveSynchronization | A::AsynchronousUpdate | A::ShadowRefresh => ignore("searchOptions", Some("ignored-item")),
+            A::LiveSynchronization | A::AsynchronousUpdate | A::ShadowRefresh | A::TriggerScan => {
+                ignore("searchOptions", Some("ignored-item"));
+            }
             _ => no_fetch = true,
         }
     }
     let mut failed = "-";
     if case.failed {
         match activity {
-            A::LiveSynchronization | A::AsynchronousUpdate => ignore("failedObjectsSelector", Some("ignored-item")),
+            A::LiveSynchronization | A::AsynchronousUpdate | A::TriggerScan => {
+                ignore("failedObjectsSelector", Some("ignored-item"));
+            }
             A::ShadowRefresh => ignore("failedObjectsSelector", Some("not-supported")),
             A::Import | A::ShadowReclassification | A::ResourceObjects if !no_fetch => failed = "fetch",
             _ => failed = "narrow",
@@ -260,7 +264,7 @@ fn set(profile: Profile, activity: ActivityKind, case: &Case) -> Result<String, 
 
     // Kind, intent and class, as far as the activity looks at them.
     let (mut kind, mut intent, mut class) = (case.kind, case.intent, case.class);
-    let blind = activity == A::ShadowRefresh || (documented && activity == A::AsynchronousUpdate);
+    let blind = matches!(activity, A::ShadowRefresh | A::TriggerScan) || (documented && activity == A::AsynchronousUpdate);
     if blind || activity == A::OperationCompletion || activity == A::AsynchronousUpdate {
         // The first part of a reconciliation makes no use of what the second needs: no reason for a warning.
         let warning = (activity != A::OperationCompletion).then_some("ignored-item");
@@ -301,7 +305,7 @@ fn set(profile: Profile, activity: ActivityKind, case: &Case) -> Result<String, 
     let found = match (kind, intent, class) {
         (None, Some(_), _) => return Err("intent-without-kind"),
         (None, None, None) => match activity {
-            A::LiveSynchronization | A::AsynchronousUpdate | A::ShadowRefresh => Meant::Everything,
+            A::LiveSynchronization | A::AsynchronousUpdate | A::ShadowRefresh | A::TriggerScan => Meant::Everything,
             A::OperationCompletion if !documented => Meant::Everything,
             A::RemainingShadows => return Err("no-object-class"),
             _ if query_tells => Meant::Everything,
@@ -391,7 +395,7 @@ fn set(profile: Profile, activity: ActivityKind, case: &Case) -> Result<String, 
                 shadows = (or_given(own.0, given.0), or_given(own.1, given.1), or_given(own.2, given.2));
             }
         }
-        A::LiveSynchronization | A::AsynchronousUpdate => {}
+        A::LiveSynchronization | A::AsynchronousUpdate | A::TriggerScan => {}
     }
     let selects = !blind && !matches!(activity, A::OperationCompletion | A::AsynchronousUpdate);
     let scope = if selects { searched } else { Meant::Everything };
