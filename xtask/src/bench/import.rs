@@ -11,6 +11,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::measure::{self, Cost};
+use super::report::{Judged, Target};
 use super::{baseline, content, data, report};
 use crate::{metadata, shell};
 
@@ -48,10 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.objects == 0 || options.runs == 0 {
         bail!("a benchmark takes at least one object and one run");
     }
-    let binary = match &options.binary {
-        Some(binary) => std::path::absolute(binary)?,
-        None => release_build()?,
-    };
+    let binary = super::binary(options.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
     let folder = match &options.folder {
         Some(folder) => std::path::absolute(folder)?,
@@ -59,18 +57,15 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let bench = Bench::prepare(folder, binary, options.objects)?;
     let measured = bench.measure(options.runs)?;
-    let rows = report::rows(options.objects, &measured);
-    print!("{}", report::table(&rows));
-    if options.runs < 3 {
-        println!("Fewer than three runs: these figures are not a measurement.");
-    }
-    if let Some(path) = &options.json {
-        fs::write(path, report::json("import", &rows)).with_context(|| format!("cannot write {}", path.display()))?;
-    }
-    if options.enforce && rows.iter().any(|row| !row.target_met()) {
-        bail!("a target was missed");
-    }
-    Ok(())
+    let rows: Vec<report::Row> = measured
+        .iter()
+        .map(|measured| {
+            let job = measured.job;
+            let row = report::Row::new(job.name(), options.objects, job.target(), &measured.engine);
+            row.against("expert SQL script", &measured.baseline)
+        })
+        .collect();
+    report::publish("import", &rows, options.runs, options.json.as_deref(), options.enforce)
 }
 
 /// The benchmark in small, over the unoptimized binary: the contents must agree, the figures mean nothing.
@@ -81,11 +76,6 @@ pub(crate) fn smoke() -> Result<()> {
     Bench::prepare(temporary.path().to_path_buf(), binary, 3000)?.measure(1)?;
     eprintln!("benchmark in small: accounts, situations, people and memberships agree after all three jobs");
     Ok(())
-}
-
-fn release_build() -> Result<PathBuf> {
-    shell::run(&mut shell::cargo(["build", "--release", "--locked", "--package", "tidelock"]))?;
-    Ok(metadata::read()?.target_directory.join("release").join("tidelock"))
 }
 
 /// The data, and both sides' repositories with the identities known beforehand.
@@ -249,6 +239,16 @@ impl Job {
             Self::Unchanged => "unchanged",
             Self::ReconcileOnePercent => "reconcile-1-percent",
         }
+    }
+
+    /// Multiples of the baseline's CPU time.
+    const fn target(self) -> Target {
+        let (must, aim) = match self {
+            Self::FirstImport => (4.0, 2.0),
+            Self::Unchanged => (2.0, 1.0),
+            Self::ReconcileOnePercent => (3.0, 1.5),
+        };
+        Target { by: Judged::CpuRatio, must, aim }
     }
 
     const fn accounts(self) -> &'static str {

@@ -9,3 +9,18 @@ pub(crate) mod import;
 mod measure;
 mod report;
 pub(crate) mod resolver;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{metadata, shell};
+
+/// The binary to measure: the one given, else a release build of this checkout.
+fn binary(given: Option<&std::path::Path>) -> Result<PathBuf> {
+    if let Some(binary) = given {
+        return Ok(std::path::absolute(binary)?);
+    }
+    shell::run(&mut shell::cargo(["build", "--release", "--locked", "--package", "tidelock"]))?;
+    Ok(metadata::read()?.target_directory.join("release").join("tidelock"))
+}
