@@ -1,6 +1,7 @@
 //! The commands and their arguments.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tidelock_activities::Mode;
@@ -120,26 +121,30 @@ pub(crate) struct Run {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) chunk: Option<u32>,
     /// Stop a listening task once nothing has arrived for so long
-    #[arg(long, value_name = "SECONDS")]
-    pub(crate) until_idle: Option<u64>,
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) until_idle: Option<Duration>,
 }
 
 /// What to do with a token.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
-    /// Show it
+    /// Show it, and those before it
     Show {
         /// A file, or the OID or name of a stored task
         task: String,
     },
-    /// Replace it
+    /// Replace it: the next run takes over what has changed after the new one
     Set {
         /// A file, or the OID or name of a stored task
         task: String,
-        /// The new token
-        value: String,
+        /// The new token, as `show` prints it: a text, or base64: and bytes
+        #[arg(required_unless_present = "previous", conflicts_with = "previous", allow_hyphen_values = true)]
+        value: Option<String>,
+        /// Go back to the one before
+        #[arg(long)]
+        previous: bool,
     },
-    /// Forget it
+    /// Forget it: the next run takes a new one and processes nothing. What changes until then is found only by a reconciliation
     Reset {
         /// A file, or the OID or name of a stored task
         task: String,
@@ -226,6 +231,11 @@ fn mode(text: &str) -> Result<Mode, String> {
     text.parse::<Mode>().map_err(|error| error.to_string())
 }
 
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().map_err(|_| "a number of seconds is wanted, such as 10 or 0.5".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
 fn profile(text: &str) -> Result<Profile, String> {
     match text {
         "documented" => Ok(Profile::Documented),
@@ -238,10 +248,19 @@ fn profile(text: &str) -> Result<Profile, String> {
 mod tests {
     use clap::CommandFactory;
 
-    use super::Cli;
+    use super::{Cli, seconds};
 
     #[test]
     fn the_commands_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_positive_numbers() {
+        assert_eq!(seconds("2").map(|span| span.as_millis()), Ok(2000));
+        assert_eq!(seconds("0.25").map(|span| span.as_millis()), Ok(250));
+        for wrong in ["", "-1", "nan", "inf", "1e99", "2s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
-use tidelock_model::definition::base64;
 
 use crate::{Change, Result};
 
@@ -105,36 +104,6 @@ impl Token {
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
-
-    /// The token for people: as it is if it is a printable text, else `base64:` and its bytes. See [`Token::from_text`].
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        match std::str::from_utf8(&self.0) {
-            Ok(text) if !text.is_empty() && !text.starts_with(BASE64) && text.chars().all(is_printable) => text.to_owned(),
-            _ => {
-                let mut text = BASE64.to_owned();
-                base64::encode(&self.0, &mut text);
-                text
-            }
-        }
-    }
-
-    /// The token that people mean by a text, in the form of [`Token::to_text`]; none if it should be base64 and is not.
-    #[must_use]
-    pub fn from_text(text: &str) -> Option<Self> {
-        match text.strip_prefix(BASE64) {
-            Some(encoded) => base64::decode(encoded).map(Self::new),
-            None => Some(Self::new(text.as_bytes())),
-        }
-    }
-}
-
-/// How a token begins that is no printable text.
-const BASE64: &str = "base64:";
-
-/// Whether a character shows, and does nothing else: nothing that moves the cursor or turns the direction of writing.
-fn is_printable(c: char) -> bool {
-    !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
 }
 
 impl ChangesRequest {
@@ -149,27 +118,5 @@ impl ChangesRequest {
     pub fn with_class(mut self, class: impl Into<Arc<str>>) -> Self {
         self.class = Some(class.into());
         self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Token;
-
-    #[test]
-    fn a_token_for_people_means_the_same_token() {
-        for (bytes, text) in [
-            (&b"42"[..], "42"),
-            ("Ján 7".as_bytes(), "Ján 7"),
-            (b"", "base64:"),
-            (b"a\nb", "base64:YQpi"),
-            (&[0xff, 0x00], "base64:/wA="),
-            (b"base64:", "base64:YmFzZTY0Og=="),
-        ] {
-            let token = Token::new(bytes);
-            assert_eq!(token.to_text(), text);
-            assert_eq!(Token::from_text(text), Some(token));
-        }
-        assert_eq!(Token::from_text("base64:!"), None);
     }
 }

@@ -24,7 +24,7 @@ pub(crate) async fn dispatch(command: Command, session: &Session) -> Result<Exit
         Command::Apply { paths } => apply::apply(session, &paths).await,
         Command::Explain { task, profile } => explain::explain(session, &task, profile).await,
         Command::Run(arguments) => run::run(session, &arguments).await,
-        Command::Token { action } => token::token(&action),
+        Command::Token { action } => token::token(session, &action).await,
         Command::Get(arguments) => get::get(session, &arguments).await,
         Command::Resource { action } => resource::resource(session, &action).await,
         Command::Query { text, object_type } => query::query(session, &text, object_type.as_deref()),

@@ -55,7 +55,7 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
     let found = source.found();
     session.output.findings(&found);
     let progress = progress::shown(&session.output);
-    let control = Control { cancel, progress: Arc::clone(&progress), until_idle: None };
+    let control = Control { cancel, progress: Arc::clone(&progress), until_idle: arguments.until_idle };
     let outcome = tidelock_activities::execute(&engine, prepared, oid, &control).await;
     // The bar goes with it.
     drop((control, progress));
