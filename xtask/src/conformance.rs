@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::{metadata, shell};
+use crate::{metadata, servers, shell};
 
 /// Runs every test target that takes a suite.
 ///
@@ -14,11 +14,13 @@ use crate::{metadata, shell};
 /// A clause failed, or there is nothing to run: vacuous success is failure.
 pub(crate) fn run() -> Result<()> {
     let metadata = metadata::read()?;
+    let brokers = servers::brokers::start()?;
     let mut found = false;
     for package in metadata.members() {
         for target in targets(&package.manifest_path.with_file_name("tests"))? {
             found = true;
-            shell::run(&mut shell::cargo(["test", "--locked", "--all-features", "--package", &package.name, "--test", &target]))?;
+            let mut test = shell::cargo(["test", "--locked", "--all-features", "--package", &package.name, "--test", &target]);
+            shell::run(test.envs(brokers.environment()))?;
         }
     }
     if !found {

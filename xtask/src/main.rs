@@ -12,6 +12,8 @@ mod licences;
 mod metadata;
 mod new_connector;
 mod servers {
+    pub(crate) mod brokers;
+    mod packages;
     pub(crate) mod slapd;
 }
 mod shell;
@@ -57,6 +59,12 @@ enum Chore {
         /// How long each target runs.
         #[arg(long, default_value_t = 600)]
         seconds: u64,
+    },
+    /// Runs a command while a private RabbitMQ and a private NATS server run, whose addresses are in its environment.
+    WithServers {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
+        command: Vec<String>,
     },
     /// Writes a new connector's crate, small but passing its conformance suite, to crates/connectors/NAME.
     NewConnector {
@@ -131,6 +139,7 @@ fn run(chore: Chore) -> anyhow::Result<()> {
             bench::resolver::run(&bench::resolver::Options { runs, json, binary, folder, enforce })
         }
         Chore::Fuzz { target, seconds } => fuzz::run(&fuzz::Options { target, seconds }),
+        Chore::WithServers { command } => servers::brokers::with(&command),
         Chore::NewConnector { name } => new_connector::run(&name),
     }
 }

@@ -18,19 +18,22 @@ pub(crate) struct Options {
 pub(crate) fn run(options: Options) -> Result<()> {
     shell::need_sqlite3()?;
     servers::slapd::need()?;
+    // One of each serves all tests: it takes seconds to start.
+    let brokers = servers::brokers::start()?;
     // The end-to-end tests belong to a package of their own, and cargo would not build another package's binary for them.
     shell::run(&mut shell::cargo(["build", "--package", "tidelock", "--locked"]))?;
 
     let everything = ["--workspace", "--all-features", "--locked", "--no-fail-fast"];
     let nextest = options.nextest && shell::works(&mut shell::cargo(["nextest", "--version"]));
     let tests = if nextest {
-        let ordinary = shell::run(shell::cargo(["nextest", "run"]).args(everything));
+        let ordinary = shell::run(shell::cargo(["nextest", "run"]).args(everything).envs(brokers.environment()));
         // Documentation's examples are not nextest's business.
         let examples = shell::run(shell::cargo(["test", "--doc"]).args(everything));
         ordinary.and(examples)
     } else {
-        shell::run(shell::cargo(["test"]).args(everything))
+        shell::run(shell::cargo(["test"]).args(everything).envs(brokers.environment()))
     };
+    drop(brokers);
     let smoke = bench::import::smoke();
 
     match (tests, smoke) {

@@ -17,6 +17,7 @@ const RULES: &[Rule] = &[
     Rule { package: "tidelock-model", may_use: &[], tests_may_use: &[] },
     Rule { package: "tidelock-resolver", may_use: &["tidelock-model"], tests_may_use: &[] },
     Rule { package: "tidelock-connector-api", may_use: &["tidelock-model"], tests_may_use: &[] },
+    Rule { package: "tidelock-messages", may_use: &["tidelock-connector-api", "tidelock-model"], tests_may_use: &[] },
     Rule { package: "tidelock-repo", may_use: &["tidelock-model"], tests_may_use: &[] },
     Rule {
         package: "tidelock-activities",
@@ -36,13 +37,19 @@ const RULES: &[Rule] = &[
         ],
         tests_may_use: &[],
     },
+    // It starts other people's servers, and knows nothing of ours.
+    Rule { package: "tidelock-servers", may_use: &[], tests_may_use: &[] },
     // Its end-to-end tests drive the binary; what they share with the engine would not be a test of it.
-    Rule { package: "tidelock-tests", may_use: &[], tests_may_use: &[] },
-    Rule { package: "xtask", may_use: &[], tests_may_use: &[] },
+    Rule { package: "tidelock-tests", may_use: &["tidelock-servers"], tests_may_use: &["tidelock-servers"] },
+    Rule { package: "xtask", may_use: &["tidelock-servers"], tests_may_use: &[] },
 ];
 
 /// What a package in `crates/connectors` may depend on: never on another connector.
-const CONNECTOR: Rule = Rule { package: "", may_use: &["tidelock-connector-api", "tidelock-model"], tests_may_use: &[] };
+const CONNECTOR: Rule = Rule {
+    package: "",
+    may_use: &["tidelock-connector-api", "tidelock-messages", "tidelock-model"],
+    tests_may_use: &["tidelock-servers"],
+};
 
 /// Names every dependency that the rules do not provide for, and every package they do not know.
 pub(super) fn check(metadata: &Metadata) -> Vec<String> {

@@ -1,0 +1,77 @@
+//! The programs that are needed, and where systems have them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result};
+
+/// A program of another project.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Program {
+    /// Starts RabbitMQ. Not Debian's wrapper, which insists on being root or RabbitMQ's own user.
+    RabbitMqServer,
+    /// Commands a RabbitMQ.
+    RabbitMqControl,
+    /// Is a NATS server.
+    NatsServer,
+}
+
+impl Program {
+    /// All of them.
+    pub const ALL: &[Self] = &[Self::RabbitMqServer, Self::RabbitMqControl, Self::NatsServer];
+
+    /// Its file, if it is there.
+    #[must_use]
+    pub fn path(self) -> Option<PathBuf> {
+        let searched = std::env::var_os("PATH").unwrap_or_default();
+        let searched: Vec<PathBuf> = std::env::split_paths(&searched).collect();
+        let folders = self.folders().iter().map(PathBuf::from).chain(searched);
+        folders.map(|folder| folder.join(self.file())).find(|path| path.is_file())
+    }
+
+    /// The package that brings it, by its name in Debian.
+    #[must_use]
+    pub const fn package(self) -> &'static str {
+        match self {
+            Self::RabbitMqServer | Self::RabbitMqControl => "rabbitmq-server",
+            Self::NatsServer => "nats-server",
+        }
+    }
+
+    pub(crate) fn command(self) -> Result<Command> {
+        let path = self.path().with_context(|| {
+            let package = self.package();
+            format!("{self} is not installed, and the tests need it: install the package `{package}`, as `cargo xtask test` does")
+        })?;
+        Ok(Command::new(path))
+    }
+
+    const fn file(self) -> &'static str {
+        match self {
+            Self::RabbitMqServer => "rabbitmq-server",
+            Self::RabbitMqControl => "rabbitmqctl",
+            Self::NatsServer => "nats-server",
+        }
+    }
+
+    /// Where it is looked for before the folders of `PATH`.
+    const fn folders(self) -> &'static [&'static str] {
+        match self {
+            Self::RabbitMqServer | Self::RabbitMqControl => &[
+                "/usr/lib/rabbitmq/bin",
+                "/opt/rabbitmq/sbin",
+                "/opt/homebrew/opt/rabbitmq/sbin",
+                "/usr/local/opt/rabbitmq/sbin",
+            ],
+            Self::NatsServer => &["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"],
+        }
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.file())
+    }
+}
