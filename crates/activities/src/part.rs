@@ -34,6 +34,26 @@ pub(crate) fn request(set: &ObjectSet, class: &ObjectClass) -> SearchRequest {
     }
 }
 
+/// A set's condition, divided into what the connector can check and what it cannot.
+pub(crate) fn divide(connector: &dyn Connector, set: &ObjectSet) -> (BoundFilter, BoundFilter) {
+    match &set.class {
+        Some(class) => divided(set.search.clone(), |filter| connector.supports(&class.name, filter)),
+        None => (set.search.clone(), BoundFilter::All),
+    }
+}
+
+fn divided(search: BoundFilter, can: impl Fn(&BoundFilter) -> bool) -> (BoundFilter, BoundFilter) {
+    match search {
+        search if can(&search) => (search, BoundFilter::All),
+        BoundFilter::And(parts) => {
+            let (asked, residual): (Vec<_>, Vec<_>) = parts.into_iter().partition(can);
+            let all = |parts: Vec<BoundFilter>| parts.into_iter().fold(BoundFilter::All, BoundFilter::and);
+            (all(asked), all(residual))
+        }
+        search => (BoundFilter::All, search),
+    }
+}
+
 /// One step of a run.
 pub(crate) struct Part {
     /// The surroundings. In a preview, its repository is the copy.
@@ -54,7 +74,9 @@ pub(crate) struct Part {
     pub(crate) place: Place,
     /// The objects that are meant.
     pub(crate) set: ObjectSet,
-    /// The part of the set's condition that the connector cannot check.
+    /// The part of the set's condition that the connector checks.
+    pub(crate) asked: BoundFilter,
+    /// The part of it that the connector cannot check.
     pub(crate) residual: BoundFilter,
     /// The results that shadows must have, where only failed objects are meant.
     pub(crate) results: Option<ResultFilter>,
@@ -79,8 +101,7 @@ pub(crate) struct Part {
 impl Part {
     /// What the connector is asked: of the set's condition what it can do.
     pub(crate) fn request(&self, class: &ObjectClass) -> SearchRequest {
-        let request = request(&self.set, class);
-        if self.residual == BoundFilter::All { request.with_filter(self.set.search.clone()) } else { request }
+        request(&self.set, class).with_filter(self.asked.clone())
     }
 
     /// Whether an object meets the part of the set's condition that the connector was not asked for.
@@ -109,6 +130,11 @@ impl Part {
         self.set.failed.as_ref().is_some_and(|failed| failed.selection == selection)
     }
 
+    /// Whether an object that was met before in this run is the same one again, and not another change of it.
+    pub(crate) fn meets_once(&self) -> bool {
+        !matches!(self.activity, ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate | ActivityKind::TriggerScan)
+    }
+
     /// Whether objects that have a type keep it.
     pub(crate) fn classification(&self) -> Classification {
         match self.activity {
@@ -135,5 +161,28 @@ impl Part {
             intent: scope.intent.clone(),
             dead: false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_model::filter::Condition;
+    use tidelock_model::object::MatchingRule;
+
+    use super::*;
+
+    #[test]
+    fn a_connector_is_asked_for_what_it_can_check_and_the_rest_is_checked_here() {
+        let clause =
+            |name: &str| BoundFilter::Attribute { name: name.into(), rule: MatchingRule::Exact, condition: Condition::Present };
+        let indexed =
+            |filter: &BoundFilter| matches!(filter, BoundFilter::All | BoundFilter::Attribute { name, .. } if **name == *"uid");
+        let both = BoundFilter::And(vec![clause("room"), clause("uid")]);
+        let either = BoundFilter::Or(vec![clause("room"), clause("uid")]);
+
+        assert_eq!(divided(both.clone(), indexed), (clause("uid"), clause("room")));
+        assert_eq!(divided(both.clone(), |_| true), (both, BoundFilter::All));
+        assert_eq!(divided(either.clone(), indexed), (BoundFilter::All, either));
+        assert_eq!(divided(BoundFilter::All, indexed), (BoundFilter::All, BoundFilter::All));
     }
 }

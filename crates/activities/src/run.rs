@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Error, ErrorKind};
-use tidelock_model::{Diagnostic, Oid, Place, Timestamp};
+use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 use tidelock_repo::{Batch, IndexedItem, Repo};
 use tidelock_resolver::object_set::ActivityKind;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,8 @@ use crate::progress::Progress;
 use crate::report::{Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::state::{RealizationOf, TaskRecord};
 use crate::statistics::{Outcome, Passage, Statistics};
-use crate::synchronize::{Circumstances, Decided, ItemError, Work, failed_alone};
+use crate::synchronize::{Circumstances, Decided, ItemError, Stop, Work, failed_alone};
+use crate::tokens::token_text;
 use crate::{objects, shadows};
 
 /// How often a single object is decided again after somebody else was faster.
@@ -52,7 +53,8 @@ pub async fn execute(engine: &Engine, prepared: Prepared, task: Oid, control: &C
     let engine = Engine { repo: Arc::clone(&home), ..engine.clone() };
     let copy = is_preview.then(|| Arc::clone(&home));
     let (indexed, tally) = (Vec::new(), Tally::default());
-    let mut run = Run { engine, control, task, record, began, home, copy, number: 0, indexed, tally, done: 0 };
+    let notes = Diagnostics::new();
+    let mut run = Run { engine, control, task, record, began, home, copy, number: 0, indexed, tally, done: 0, notes };
     let mut end = End::Complete;
     for step in &prepared.steps {
         end = run.step(&prepared, step).await?;
@@ -74,6 +76,26 @@ pub(crate) enum End {
     Broken(RunStatus, Box<Diagnostic>),
 }
 
+/// Adds to a batch what is to be stored once so many objects, from the first, are settled.
+pub(crate) type Mark<'m> = &'m (dyn Fn(usize, &mut Batch) + Send + Sync);
+
+/// What becomes of a failure that ends the part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OnStop {
+    /// It is counted, and kept with its object.
+    Commit,
+    /// It is as if the object had not come: it will be tried again.
+    Hold,
+}
+
+/// How far synchronizing some objects has got.
+pub(crate) struct Worked {
+    /// How many of them, from the first, are settled. What comes to an end with them is stored.
+    pub(crate) settled: usize,
+    /// The failure of the next one, if that ends the part.
+    pub(crate) stop: Option<Stop>,
+}
+
 /// A run under way.
 pub(crate) struct Run<'a> {
     /// The surroundings of the current step.
@@ -86,13 +108,15 @@ pub(crate) struct Run<'a> {
     pub(crate) number: u32,
     pub(crate) record: TaskRecord,
     /// Where the state of the task belongs.
-    home: Arc<dyn Repo>,
+    pub(crate) home: Arc<dyn Repo>,
     /// What previews work on: those that follow one another see what the ones before did.
     copy: Option<Arc<dyn Repo>>,
     indexed: Vec<IndexedItem>,
     tally: Tally,
     /// How many objects of the current part are done.
     done: u64,
+    /// What there is to say beside what definitions gave rise to.
+    pub(crate) notes: Diagnostics,
 }
 
 impl Run<'_> {
@@ -187,15 +211,28 @@ impl Run<'_> {
 
     /// Synchronizes objects and commits them, in order. Gives the end of the part if a failure is one.
     pub(crate) async fn work(&mut self, part: &Part, work: Work) -> Result<Option<End>, RunError> {
+        let worked = self.work_with(part, &work, OnStop::Commit, &|_, _| {}).await?;
+        Ok(worked.stop.map(|stop| stop.end))
+    }
+
+    /// Synchronizes objects and commits them, in order, until a failure ends the part.
+    ///
+    /// `mark` adds to a batch what holds once so many of the objects, from the first, are settled.
+    pub(crate) async fn work_with(
+        &mut self,
+        part: &Part,
+        work: &Work,
+        on_stop: OnStop,
+        mark: Mark<'_>,
+    ) -> Result<Worked, RunError> {
+        let all = work.len();
         if part.mode == Mode::None {
             let mut statistics = Statistics::default();
-            statistics.passed_many(Passage::default(), Outcome::Skip, work.len() as u64);
-            let decided =
-                Decided { batch: Batch::default(), statistics, taken: work.len(), tally: self.tally.clone(), stop: None };
+            statistics.passed_many(Passage::default(), Outcome::Skip, all as u64);
+            let decided = Decided { batch: Batch::default(), statistics, taken: all, tally: self.tally.clone(), stop: None };
             self.commit(part, decided).await?;
-            return Ok(None);
+            return Ok(Worked { settled: all, stop: None });
         }
-        let all = work.len();
         let (mut start, mut size) = (0, all);
         let mut refused: Option<ItemError> = None;
         let mut attempts = 0;
@@ -204,12 +241,22 @@ impl Run<'_> {
             let given = Circumstances { indexed: &self.indexed, refused: refused.as_ref(), tally: &self.tally };
             let mut decided = work.decide(part, given, start..end).await?;
             let (taken, stop) = (decided.taken, decided.stop.take());
+            if stop.is_some() && on_stop == OnStop::Hold {
+                if taken <= 1 {
+                    return Ok(Worked { settled: start, stop });
+                }
+                // Those before it are committed without it.
+                size = taken - 1;
+                continue;
+            }
+            let settled = start + taken - usize::from(stop.is_some());
+            mark(settled, &mut decided.batch);
             match self.commit(part, decided).await {
                 Ok(()) => {
                     start += taken;
                     (size, refused, attempts) = (all, None, 0);
-                    if let Some(stop) = stop {
-                        return Ok(Some(stop));
+                    if stop.is_some() {
+                        return Ok(Worked { settled, stop });
                     }
                 }
                 // One object spoils the transaction of all: narrow down which, so that it fails alone.
@@ -218,11 +265,16 @@ impl Run<'_> {
                 Err(error) if is_about_objects(&error) => {
                     let error = ItemError::new(Category::Application, error.to_string());
                     if refused.is_some() {
-                        let mut decided = failed_alone(part, &self.tally, &work, start, &error);
+                        let mut decided = failed_alone(part, &self.tally, work, start, &error);
                         let stop = decided.stop.take();
+                        if stop.is_some() && on_stop == OnStop::Hold {
+                            return Ok(Worked { settled: start, stop });
+                        }
+                        let settled = start + usize::from(stop.is_none());
+                        mark(settled, &mut decided.batch);
                         self.commit(part, decided).await?;
                         if stop.is_some() {
-                            return Ok(stop);
+                            return Ok(Worked { settled, stop });
                         }
                         start += 1;
                         (size, refused, attempts) = (all, None, 0);
@@ -233,13 +285,23 @@ impl Run<'_> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(None)
+        Ok(Worked { settled: all, stop: None })
+    }
+
+    /// Commits a batch that is of no object.
+    pub(crate) async fn commit_alone(&mut self, part: &Part, batch: Batch) -> Result<(), tidelock_repo::Error> {
+        let decided = Decided { batch, statistics: Statistics::default(), taken: 0, tally: self.tally.clone(), stop: None };
+        self.commit(part, decided).await
     }
 
     /// Commits what was decided together with the state of the task that has it counted.
     async fn commit(&mut self, part: &Part, mut decided: Decided) -> Result<(), tidelock_repo::Error> {
         let mut record = self.record.clone();
-        decided.statistics.add_to(record.realization.activity(&part.path));
+        let activity = record.realization.activity(&part.path);
+        decided.statistics.add_to(activity);
+        if let Some(token) = &decided.batch.token {
+            activity.token.get_or_insert_default().after = token.value.as_deref().map(token_text);
+        }
         decided.batch.task_state = Some((self.task.clone(), record.to_text()));
         self.engine.repo.commit(decided.batch).await?;
         self.record = record;
@@ -288,7 +350,7 @@ impl Run<'_> {
             activities,
             resumed: self.record.resumed,
             error,
-            diagnostics: prepared.diagnostics().clone(),
+            diagnostics: prepared.diagnostics().iter().cloned().chain(self.notes).collect(),
         })
     }
 }
@@ -305,6 +367,11 @@ impl End {
             ErrorKind::Unauthenticated | ErrorKind::Denied => {
                 (RunStatus::PermanentError, "resource-denied", "check the credentials and rights of the connector's account")
             }
+            ErrorKind::TokenExpired => (
+                RunStatus::PermanentError,
+                "token-expired",
+                "run a reconciliation, so that nothing is missed, then `tidelock token reset TASK`, and run this task again",
+            ),
             ErrorKind::Config | ErrorKind::Unsupported => {
                 (RunStatus::PermanentError, "resource-configuration", "correct the connector configuration of the resource")
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt;
 use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, IncompleteReason, SearchRequest};
 use tidelock_model::Value;
-use tidelock_model::object::{AttributeDefinition, ObjectClass, ResourceObject, ValueType};
+use tidelock_model::object::{AttributeDefinition, Exclusion, ObjectClass, ResourceObject, ValueType};
 use tidelock_repo::Fingerprint;
 use tokio::sync::mpsc;
 
@@ -28,11 +28,24 @@ pub(crate) enum Read {
 }
 
 /// What stands for one object of the resource.
+#[derive(Clone)]
 pub(crate) enum Item {
     /// An object that keeps to its schema.
     Object(FoundObject),
     /// An object that could not be read, or breaks its schema.
     Failed(FailedItem),
+    /// An object that is gone: the resource says so itself.
+    Gone(GoneObject),
+    /// Something that is none of this activity's business.
+    PassedOver(Exclusion),
+}
+
+/// An object that is gone.
+#[derive(Clone)]
+pub(crate) struct GoneObject {
+    pub(crate) class: Arc<str>,
+    /// The normalized primary identifier.
+    pub(crate) identifier: Box<str>,
 }
 
 /// An object ready to be looked up.
@@ -55,11 +68,13 @@ pub(crate) struct FailedItem {
 }
 
 impl Item {
-    /// The normalized identifier of the object, where it is known.
-    pub(crate) fn identifier(&self) -> Option<&str> {
+    /// The class and the normalized identifier of the object, where they are known.
+    pub(crate) fn identity(&self) -> Option<(&Arc<str>, &str)> {
         match self {
-            Self::Object(found) => Some(&found.identifier),
-            Self::Failed(failed) => failed.identity.as_ref().map(|(_, identifier)| &**identifier),
+            Self::Object(found) => Some((&found.object.class, &found.identifier)),
+            Self::Failed(failed) => failed.identity.as_ref().map(|(class, identifier)| (class, &**identifier)),
+            Self::Gone(gone) => Some((&gone.class, &gone.identifier)),
+            Self::PassedOver(_) => None,
         }
     }
 }
@@ -137,7 +152,7 @@ fn take(part: &Part, found: Vec<Result<Found, Error>>) -> (Vec<Item>, Option<Res
 }
 
 /// What an unreadable object is called: by its identifier, or by the place with which connectors begin the message.
-fn unreadable(error: &Error) -> String {
+pub(crate) fn unreadable(error: &Error) -> String {
     match (error.what(), error.to_string().split_once(": ")) {
         (About::Object(identifier), Some((place, _))) => format!("{identifier} ({place})"),
         (About::Object(identifier), None) => identifier.to_string(),
@@ -147,7 +162,7 @@ fn unreadable(error: &Error) -> String {
 }
 
 /// Which object an error is about.
-fn identity(part: &Part, error: &Error) -> Option<(Arc<str>, Box<str>)> {
+pub(crate) fn identity(part: &Part, error: &Error) -> Option<(Arc<str>, Box<str>)> {
     match (error.what(), &part.set.class) {
         (About::Object(identifier), Some(class)) => {
             Some((Arc::clone(&class.name), class.normalize_identifier(identifier).into()))

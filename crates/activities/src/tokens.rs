@@ -29,7 +29,7 @@ pub fn token_keys(task: &Task) -> Result<Vec<TokenKey>, RunError> {
 #[must_use]
 pub fn token_text(token: &[u8]) -> String {
     match std::str::from_utf8(token) {
-        Ok(text) if !text.starts_with(BASE64) && !text.contains(char::is_control) => text.to_owned(),
+        Ok(text) if !text.is_empty() && !text.starts_with(BASE64) && text.chars().all(is_printable) => text.to_owned(),
         _ => {
             let mut text = BASE64.to_owned();
             base64::encode(token, &mut text);
@@ -74,6 +74,11 @@ fn collect(activity: &Activity, keys: &mut Vec<TokenKey>) -> Result<(), Diagnost
     Ok(())
 }
 
+/// Whether a character shows, and does nothing else: nothing that moves the cursor or turns the direction of writing.
+fn is_printable(c: char) -> bool {
+    !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
+}
+
 fn moves_token(work: &Work) -> bool {
     matches!(work.kind, WorkKind::LiveSynchronization | WorkKind::AsynchronousUpdate)
 }
@@ -88,7 +93,9 @@ mod tests {
     fn a_token_that_is_text_is_shown_as_it_is() {
         for (token, text) in [
             (&b"hr/17"[..], "hr/17"),
-            (b"", ""),
+            (b"", "base64:"),
+            ("J\u{e1}n 7".as_bytes(), "J\u{e1}n 7"),
+            ("a\u{202e}b".as_bytes(), "base64:YeKArmI="),
             (b"a\nb", "base64:YQpi"),
             (b"base64:", "base64:YmFzZTY0Og=="),
             (&[0xff, 0xfe], "base64://4="),

@@ -23,21 +23,26 @@ use crate::statistics::{Outcome, Passage};
 use crate::synchronize::correlation::{Candidates, Sought};
 use crate::synchronize::overlay::{Candidate, Overlay};
 use crate::synchronize::reaction::{self, Owner, Subject};
-use crate::synchronize::writer::{ShadowDraft, Writer, passage};
-use crate::synchronize::{Circumstances, Cut, Decided, ItemError};
+use crate::synchronize::writer::{Anchor, ShadowDraft, Writer, passage};
+use crate::synchronize::{Circumstances, Cut, Decided, ItemError, missed};
 
 /// What the first look says of an item.
 enum Look {
-    /// It could not be read. Its shadow, if it is known.
-    Failed(Option<ShadowKey>),
+    /// It could not be read. Its shadow, if it is known, and whether it was met before in this run: what is said of it since then
+    /// is kept.
+    Failed { shadow: Option<ShadowKey>, met: bool },
     /// It is not one of those that failed, which alone are meant.
     NotMeant,
     /// It is as it was when it was last synchronized.
     Unchanged(ShadowKey),
-    /// It was met before in this run; with the same content, or with another.
-    Repeated { same: bool },
+    /// It was met before in this run; with the same content, or with another. Its shadow, unless that was in this very chunk.
+    Repeated { same: bool, shadow: Option<ShadowKey> },
     /// It has to be decided.
     Decide(Box<Open>),
+    /// It is gone. Its shadow, once it is loaded, and those that its owner has.
+    Bury(ShadowKey, Option<Box<StoredShadow>>, Vec<StoredShadow>),
+    /// It is gone, and nobody knew it.
+    Unknown,
 }
 
 /// An object that has to be decided.
@@ -62,6 +67,11 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
 
     let mut writer = Writer::new(part, Overlay::new(indexed), tally);
     for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
+        if part.errors.retries() && look.is_met_in_chunk() {
+            // Its shadow has to be there before a failure can be tried again.
+            return Ok(writer.finish(at));
+        }
+        writer.turn_to(at);
         match (item, look) {
             (Item::Object(found), Look::Decide(open)) => {
                 let mut one = One { writer: &mut writer, found, open, refused };
@@ -78,27 +88,34 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
                 let linked = Some(Situation::Linked);
                 writer.statistics.passed(passage(linked, linked, linked), Outcome::Success);
             }
-            (Item::Object(_), Look::Repeated { same: true }) => {
-                let way = Passage { exclusion: Some(Exclusion::Synchronized), ..Passage::default() };
-                writer.statistics.passed(way, Outcome::Skip);
+            (Item::Object(_), Look::Repeated { same: true, .. }) => writer.pass_over(Exclusion::Synchronized),
+            (Item::PassedOver(reason), _) => writer.pass_over(*reason),
+            (_, Look::NotMeant) => writer.pass_over(Exclusion::NotApplicableForTask),
+            (Item::Gone(_), Look::Bury(_, Some(stored), siblings)) => {
+                if let Err(Cut) = bury(&mut writer, stored, siblings, refused) {
+                    return Ok(writer.finish(at));
+                }
             }
-            (_, Look::NotMeant) => {
-                let way = Passage { exclusion: Some(Exclusion::NotApplicableForTask), ..Passage::default() };
-                writer.statistics.passed(way, Outcome::Skip);
-            }
-            (Item::Object(found), _) => {
+            (Item::Gone(_), _) => writer.pass_over(Exclusion::SynchronizationNotNeeded),
+            (Item::Object(found), look) => {
                 let error = ItemError::new(
                     Category::Schema,
                     "the identifier comes more than once, with different content; the first was taken",
                 );
-                writer.failure(found.display(), Passage::default(), &error);
+                let anchor = look.shadow().map_or(Anchor::Nothing, |key| Anchor::Shadow(ShadowRef::Stored(key)));
+                writer.failure(found.display(), Passage::default(), &error, anchor);
             }
             (Item::Failed(failed), look) => {
                 let error = ItemError::new(failed.category, failed.message.clone());
-                if let Look::Failed(Some(key)) = look {
+                if let Look::Failed { shadow: Some(key), met: false } = look {
                     writer.result(ShadowRef::Stored(*key), Some(&error));
                 }
-                writer.failure(failed.object.clone(), Passage::default(), &error);
+                let anchor = match (look.shadow(), &failed.identity) {
+                    (Some(key), _) => Anchor::Shadow(ShadowRef::Stored(key)),
+                    (None, Some((class, identifier))) => Anchor::New(class, identifier),
+                    (None, None) => Anchor::Nothing,
+                };
+                writer.failure(failed.object.clone(), Passage::default(), &error, anchor);
             }
         }
         if writer.is_stopped() {
@@ -106,6 +123,28 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
         }
     }
     Ok(writer.finish(items.len()))
+}
+
+/// The shadow of a gone object dies.
+fn bury(
+    writer: &mut Writer<'_>,
+    stored: &StoredShadow,
+    siblings: &[StoredShadow],
+    refused: Option<&ItemError>,
+) -> Result<(), Cut> {
+    if let Some(owner) = &stored.owner
+        && (writer.overlay.current(owner).is_none() || writer.concerns(owner.key))
+    {
+        // Whose it is, or what else the owner has, is another thing by now.
+        return Err(Cut);
+    }
+    if !writer.part.set.post_filter.admits(&stored.shadow.class, stored.shadow.object_type.as_ref()) {
+        writer.pass_over(Exclusion::NotApplicableForTask);
+        return Ok(());
+    }
+    let has_other = siblings.iter().any(|other| missed::is_alike(stored, other));
+    missed::bury(writer, stored, has_other, refused);
+    Ok(())
 }
 
 /// The first look at a chunk: one question to the repository for each object class in it.
@@ -121,32 +160,41 @@ async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
                     looks.push(Look::Decide(Box::new(Open::unknown())));
                 }
                 Some(earlier) => {
-                    looks.push(Look::Repeated { same: *earlier == found.fingerprint });
+                    looks.push(Look::Repeated { same: *earlier == found.fingerprint, shadow: None });
                     first.insert((&found.object.class, &found.identifier), earlier);
                 }
             },
             Item::Failed(failed) => {
-                looks.push(Look::Failed(None));
                 // What is said of an object that was met before in this run is kept, whatever comes under its name.
-                if let Some((class, identifier)) = &failed.identity
-                    && !first.contains_key(&(&**class, &**identifier))
-                {
+                let met =
+                    failed.identity.as_ref().is_some_and(|(class, identifier)| first.contains_key(&(&**class, &**identifier)));
+                looks.push(Look::Failed { shadow: None, met });
+                if let Some((class, _)) = failed.identity.as_ref().filter(|_| !met) {
                     asked.entry(class).or_default().push(at);
                 }
             }
+            Item::Gone(gone) => {
+                looks.push(Look::Unknown);
+                asked.entry(&gone.class).or_default().push(at);
+            }
+            Item::PassedOver(_) => looks.push(Look::NotMeant),
         }
     }
     let mut keys = vec![None; items.len()];
     for (class, asked) in asked {
-        let identifiers = asked.iter().filter_map(|&at| items[at].identifier().map(Into::into)).collect();
+        let identifiers = asked.iter().filter_map(|&at| items[at].identity().map(|(_, identifier)| identifier.into())).collect();
         let known = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
         for (at, known) in asked.into_iter().zip(known) {
             let Some(known) = known else { continue };
             keys[at] = Some(known.key);
             match &items[at] {
                 Item::Object(found) => looks[at] = recognize(part, found, &known),
-                Item::Failed(_) if known.last_run != part.run => looks[at] = Look::Failed(Some(known.key)),
-                Item::Failed(_) => {}
+                Item::Failed(_) => {
+                    let met = known.last_run == part.run && part.meets_once();
+                    looks[at] = Look::Failed { shadow: Some(known.key), met };
+                }
+                Item::Gone(_) => looks[at] = Look::Bury(known.key, None, Vec::new()),
+                Item::PassedOver(_) => {}
             }
         }
     }
@@ -181,8 +229,8 @@ async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: 
 
 fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
     let same = known.fingerprint == Some(found.fingerprint);
-    if known.last_run == part.run {
-        Look::Repeated { same }
+    if known.last_run == part.run && part.meets_once() {
+        Look::Repeated { same, shadow: Some(known.key) }
     } else if same && part.classification() == Classification::Keep {
         Look::Unchanged(known.key)
     } else {
@@ -192,27 +240,49 @@ fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
 
 /// Loads what is stored of the objects to be decided, and says what they are.
 async fn load(part: &Part, items: &[Item], looks: &mut [Look]) -> Result<(), Error> {
-    let keys: Vec<ShadowKey> = looks.iter().filter_map(|look| look.open().and_then(|open| Some(open.known?.0))).collect();
+    let keys: Vec<ShadowKey> = looks.iter().filter_map(Look::to_load).collect();
     let mut stored = if keys.is_empty() { Vec::new() } else { part.engine.repo.load(&keys).await? }.into_iter();
-    for (item, look) in items.iter().zip(looks) {
-        let (Item::Object(found), Look::Decide(open)) = (item, look) else { continue };
-        if open.known.is_some() {
-            open.stored = stored.next().flatten();
-        }
+    for (item, look) in items.iter().zip(&mut *looks) {
+        let found = if look.to_load().is_some() { stored.next().flatten() } else { None };
+        let open = match (look, item) {
+            (Look::Bury(_, shadow, _), _) => {
+                *shadow = found.map(Box::new);
+                continue;
+            }
+            (Look::Decide(open), _) => open,
+            _ => continue,
+        };
+        let Item::Object(object) = item else { continue };
+        open.stored = found;
         let current = open.stored.as_ref().and_then(|stored| stored.shadow.object_type.as_ref());
         let is_typed = current.is_some_and(|id| part.policy.type_of(id).is_some());
-        open.type_ = if part.set.no_fetch && !is_typed && !cached::can_classify(&part.policy, &found.object.class) {
+        open.type_ = if part.set.no_fetch && !is_typed && !cached::can_classify(&part.policy, &object.object.class) {
             // What its type depends on is not known here.
             None
         } else {
-            classify(&part.policy, &found.object, current, part.classification())
+            classify(&part.policy, &object.object, current, part.classification())
         };
         let type_ = open.type_.map(|at| &part.policy.types[at]);
-        open.excluded = if part.set.post_filter.admits(&found.object.class, type_.map(|type_| &type_.id)) {
-            exclusion(type_, Some(&found.object))
+        open.excluded = if part.set.post_filter.admits(&object.object.class, type_.map(|type_| &type_.id)) {
+            exclusion(type_, Some(&object.object))
         } else {
             Some(Excluded { reason: Exclusion::NotApplicableForTask, full: false })
         };
+    }
+    load_siblings(part, looks).await
+}
+
+/// Loads what the owners of gone objects have besides.
+async fn load_siblings(part: &Part, looks: &mut [Look]) -> Result<(), Error> {
+    let owners: Vec<FocusKey> = looks.iter().filter_map(Look::bereaved).collect();
+    if owners.is_empty() {
+        return Ok(());
+    }
+    let mut projections = part.engine.repo.projections(&owners).await?.into_iter();
+    for look in looks.iter_mut().filter(|look| look.bereaved().is_some()) {
+        if let Look::Bury(_, _, siblings) = look {
+            *siblings = projections.next().unwrap_or_default();
+        }
     }
     Ok(())
 }
@@ -223,7 +293,8 @@ async fn shared(part: &Part, looks: &[Look], candidates: &Candidates<'_>) -> Res
         return Ok(HashMap::new());
     }
     let owners = looks.iter().filter_map(|look| Some(look.open()?.stored.as_ref()?.owner.as_ref()?.key));
-    let mut foci: Vec<FocusKey> = owners.chain(candidates.all()).collect();
+    let bereaved = looks.iter().filter_map(Look::bereaved);
+    let mut foci: Vec<FocusKey> = owners.chain(bereaved).chain(candidates.all()).collect();
     foci.sort_unstable();
     foci.dedup();
     if foci.is_empty() {
@@ -253,6 +324,36 @@ impl Look {
     fn open(&self) -> Option<&Open> {
         match self {
             Self::Decide(open) => Some(open),
+            _ => None,
+        }
+    }
+
+    /// The shadow of an object that cannot be decided.
+    fn shadow(&self) -> Option<ShadowKey> {
+        match self {
+            Self::Failed { shadow, .. } | Self::Repeated { shadow, .. } => *shadow,
+            _ => None,
+        }
+    }
+
+    /// Whether this cannot be decided, and an object before it in the chunk has the same identifier.
+    fn is_met_in_chunk(&self) -> bool {
+        matches!(self, Self::Failed { shadow: None, met: true } | Self::Repeated { same: false, shadow: None })
+    }
+
+    /// The shadow that has to be loaded.
+    fn to_load(&self) -> Option<ShadowKey> {
+        match self {
+            Self::Decide(open) => Some(open.known?.0),
+            Self::Bury(key, ..) => Some(*key),
+            _ => None,
+        }
+    }
+
+    /// Who has lost a gone object.
+    fn bereaved(&self) -> Option<FocusKey> {
+        match self {
+            Self::Bury(_, stored, _) => Some(stored.as_ref()?.owner.as_ref()?.key),
             _ => None,
         }
     }
@@ -398,7 +499,7 @@ impl One<'_, '_, '_> {
         match error {
             Some(error) => {
                 self.writer.result(shadow, Some(error));
-                self.writer.failure(self.found.display(), passage, error);
+                self.writer.failure(self.found.display(), passage, error, Anchor::Shadow(shadow));
             }
             None if reacted => {
                 // What was only looked at has not succeeded: an earlier failure stands.

@@ -11,7 +11,7 @@ use crate::part::Part;
 use crate::statistics::{Outcome, Passage};
 use crate::synchronize::overlay::{Candidate, Overlay};
 use crate::synchronize::reaction::{Owner, Subject, carry_out};
-use crate::synchronize::writer::{ShadowDraft, Writer, passage};
+use crate::synchronize::writer::{Anchor, ShadowDraft, Writer, passage};
 use crate::synchronize::{Circumstances, Decided, ItemError, Missed, Trace};
 
 /// Decides about shadows that were not met, in order.
@@ -27,6 +27,7 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Mis
     let mut writer = Writer::new(part, Overlay::new(given.indexed), given.tally);
     let mut died: Vec<ShadowKey> = Vec::new();
     for (at, missed) in shadows.iter().enumerate() {
+        writer.turn_to(at);
         let stored = &missed.stored;
         match &missed.trace {
             Trace::Gone if reacts => {
@@ -34,12 +35,7 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Mis
                     return Ok(writer.finish(at));
                 }
                 let siblings = owner(missed).and_then(|_| projections.next()).unwrap_or_default();
-                let has_other = siblings.iter().any(|other| {
-                    other.key != stored.key
-                        && !died.contains(&other.key)
-                        && other.shadow.resource == stored.shadow.resource
-                        && other.shadow.object_type == stored.shadow.object_type
-                });
+                let has_other = siblings.iter().any(|other| !died.contains(&other.key) && is_alike(stored, other));
                 bury(&mut writer, stored, has_other, given.refused);
                 died.push(stored.key);
             }
@@ -51,7 +47,8 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Mis
                     writer.result(ShadowRef::Stored(stored.key), Some(error));
                 }
                 let way = Passage { before: stored.shadow.situation, ..Passage::default() };
-                writer.failure(stored.shadow.identifier.to_string(), way, error);
+                let anchor = Anchor::Shadow(ShadowRef::Stored(stored.key));
+                writer.failure(stored.shadow.identifier.to_string(), way, error, anchor);
             }
         }
         if writer.is_stopped() {
@@ -71,7 +68,8 @@ fn clean_up(writer: &mut Writer<'_>, stored: &StoredShadow, refused: Option<&Ite
     let before = stored.shadow.situation;
     let way = passage(before, Some(Situation::Deleted), Some(Situation::Deleted));
     if let Some(error) = refused {
-        writer.failure(stored.shadow.identifier.to_string(), way, error);
+        let anchor = Anchor::Shadow(ShadowRef::Stored(stored.key));
+        writer.failure(stored.shadow.identifier.to_string(), way, error, anchor);
         return;
     }
     if !writer.part.is_dry() {
@@ -81,8 +79,13 @@ fn clean_up(writer: &mut Writer<'_>, stored: &StoredShadow, refused: Option<&Ite
     writer.statistics.passed(way, Outcome::Success);
 }
 
+/// Whether the one who has lost the one account still has the other of its type.
+pub(crate) fn is_alike(lost: &StoredShadow, other: &StoredShadow) -> bool {
+    other.key != lost.key && other.shadow.resource == lost.shadow.resource && other.shadow.object_type == lost.shadow.object_type
+}
+
 /// The shadow dies, after the reaction to that.
-fn bury(writer: &mut Writer<'_>, stored: &StoredShadow, has_other: bool, refused: Option<&ItemError>) {
+pub(crate) fn bury(writer: &mut Writer<'_>, stored: &StoredShadow, has_other: bool, refused: Option<&ItemError>) {
     let part = writer.part;
     let before = stored.shadow.situation;
     let type_ = stored.shadow.object_type.as_ref().and_then(|id| part.policy.type_of(id)).map(|at| &part.policy.types[at]);
@@ -118,7 +121,7 @@ fn bury(writer: &mut Writer<'_>, stored: &StoredShadow, has_other: bool, refused
             let shadow = ShadowRef::Stored(stored.key);
             writer.seen(shadow, false);
             writer.result(shadow, Some(&error));
-            writer.failure(stored.shadow.identifier.to_string(), way, &error);
+            writer.failure(stored.shadow.identifier.to_string(), way, &error, Anchor::Shadow(shadow));
         }
     }
 }

@@ -20,11 +20,11 @@ use crate::run::End;
 use crate::source::Item;
 use crate::statistics::{Passage, Statistics};
 use crate::synchronize::overlay::Overlay;
-use crate::synchronize::writer::Writer;
+use crate::synchronize::writer::{Anchor, Writer};
 
 /// Objects to be synchronized.
 pub(crate) enum Work {
-    /// Objects that a search found.
+    /// Objects that were found, or are told to have changed or gone.
     Found(Vec<Item>),
     /// Shadows that were not met, with what the resource itself has said of their objects.
     Missed(Vec<Missed>),
@@ -68,10 +68,18 @@ pub(crate) struct Decided {
     pub(crate) statistics: Statistics,
     /// How many objects, from the first, this is for. Never none of some.
     pub(crate) taken: usize,
+    /// The places of those among them that failed.
+    pub(crate) failed: Vec<usize>,
     /// The failures so far, those of these objects included.
     pub(crate) tally: Tally,
-    /// The end of the part, if the failure of the last of these objects is one.
-    pub(crate) stop: Option<End>,
+    /// The failure of the last of these objects, if that ends the part.
+    pub(crate) stop: Option<Stop>,
+}
+
+/// A failure that ends a part.
+pub(crate) struct Stop {
+    pub(crate) end: End,
+    pub(crate) error: ItemError,
 }
 
 /// Why an object failed.
@@ -119,6 +127,8 @@ impl Work {
             Self::Found(items) => match &items[at] {
                 Item::Object(found) => (found.display(), None),
                 Item::Failed(failed) => (failed.object.clone(), None),
+                Item::Gone(gone) => (gone.identifier.to_string(), None),
+                Item::PassedOver(_) => ("an object".to_owned(), None),
             },
             Self::Missed(shadows) => {
                 let shadow = &shadows[at].stored.shadow;
@@ -132,6 +142,6 @@ impl Work {
 pub(crate) fn failed_alone(part: &Part, tally: &Tally, work: &Work, at: usize, error: &ItemError) -> Decided {
     let (object, before) = work.describe(at);
     let mut writer = Writer::new(part, Overlay::new(&[]), tally);
-    writer.failure(object, Passage { before, ..Passage::default() }, error);
+    writer.failure(object, Passage { before, ..Passage::default() }, error, Anchor::Nothing);
     writer.finish(1)
 }

@@ -1,10 +1,15 @@
 //! Collecting what a chunk writes.
 
-use tidelock_model::Diagnostic;
-use tidelock_model::object::{Shadow, Situation};
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use tidelock_model::object::{Exclusion, Shadow, Situation};
+use tidelock_model::{Diagnostic, Items, Oid, Place};
 use tidelock_repo::{
-    Batch, Fingerprint, FocusKey, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowKey, ShadowRef,
+    Batch, Fingerprint, FocusKey, NewTrigger, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowKey, ShadowRef,
+    TriggerChange,
 };
+use uuid::Uuid;
 
 use crate::error_handling::{Tally, Verdict};
 use crate::part::Part;
@@ -12,7 +17,7 @@ use crate::report::RunStatus;
 use crate::run::End;
 use crate::statistics::{Act, Outcome, Passage, SHADOW, Statistics};
 use crate::synchronize::overlay::{Candidate, Overlay};
-use crate::synchronize::{Decided, ItemError};
+use crate::synchronize::{Decided, ItemError, Stop};
 
 /// What a chunk writes, and what it counts.
 pub(crate) struct Writer<'a> {
@@ -25,7 +30,22 @@ pub(crate) struct Writer<'a> {
     fingerprinted: Vec<(usize, Candidate, Option<u64>)>,
     at: tidelock_model::Timestamp,
     tally: Tally,
-    stop: Option<End>,
+    stop: Option<Stop>,
+    /// The stored foci of whose shadows this chunk writes some.
+    concerned: HashSet<FocusKey>,
+    /// The place of the current object in the chunk.
+    current: usize,
+    failed: Vec<usize>,
+}
+
+/// What a retry of a failed object is kept with.
+pub(crate) enum Anchor<'a> {
+    /// Its shadow.
+    Shadow(ShadowRef),
+    /// The shadow that it gets for that purpose: nothing is known of it but class and normalized identifier, and it has none yet.
+    New(&'a Arc<str>, &'a str),
+    /// Nothing: what it is cannot be said.
+    Nothing,
 }
 
 /// A shadow as it shall be.
@@ -52,6 +72,9 @@ impl<'a> Writer<'a> {
             at: part.now(),
             tally: tally.clone(),
             stop: None,
+            concerned: HashSet::new(),
+            current: 0,
+            failed: Vec::new(),
         }
     }
 
@@ -73,6 +96,9 @@ impl<'a> Writer<'a> {
         if let (Some(owner), Some(_)) = (owner, fingerprint) {
             self.fingerprinted.push((at, owner, self.overlay.version(owner)));
         }
+        if let Some(Candidate::Stored(owner)) = owner {
+            self.concerned.insert(owner);
+        }
         let owner = owner.map(Overlay::reference);
         self.batch.shadows.push(ShadowChange { key, shadow, owner, fingerprint });
         key.map_or(ShadowRef::New(at), ShadowRef::Stored)
@@ -81,6 +107,11 @@ impl<'a> Writer<'a> {
     /// Whether this chunk changes an owner, which makes the owner's shadows lose their fingerprints unless they are written.
     pub(crate) fn is_changed(&self, owner: Option<Candidate>) -> bool {
         owner.is_some_and(|owner| self.overlay.position(owner).is_some())
+    }
+
+    /// Whether this chunk writes a shadow of a stored focus.
+    pub(crate) fn concerns(&self, owner: FocusKey) -> bool {
+        self.concerned.contains(&owner)
     }
 
     /// Marks a shadow as met.
@@ -105,17 +136,72 @@ impl<'a> Writer<'a> {
         });
     }
 
-    /// Counts the failure of an object, which may be one too many: see [`Writer::is_stopped`].
-    pub(crate) fn failure(&mut self, object: String, passage: Passage, error: &ItemError) {
+    /// Turns to the object at this place of the chunk.
+    pub(crate) fn turn_to(&mut self, at: usize) {
+        self.current = at;
+    }
+
+    /// Counts the failure of an object, which may be one too many: see [`Writer::is_stopped`]. Where the object shall be tried
+    /// again later, that is written as well.
+    pub(crate) fn failure(&mut self, object: String, passage: Passage, error: &ItemError, anchor: Anchor<'_>) {
+        let part = self.part;
         self.statistics.passed(passage, Outcome::Failure);
-        if let Verdict::Stop(place) = self.part.errors.after(error.category, &mut self.tally) {
-            let place = place.unwrap_or_else(|| self.part.place.clone());
-            let message = format!("the activity stops at the failure of {object}: {}", error.message);
-            let diagnostic = Diagnostic::error("stopped-by-failure", &place, message)
-                .with_help("deal with the failure, or change 'errorHandling' of the activity, and run the task again");
-            self.stop = Some(End::Broken(RunStatus::PermanentError, Box::new(diagnostic)));
+        self.failed.push(self.current);
+        match part.errors.after(error.category, &mut self.tally) {
+            Verdict::Continue => {}
+            // What was only looked at is not done later on.
+            Verdict::Retry(..) if part.is_dry() => {}
+            Verdict::Retry(later, place) => {
+                if let Some(retry) = later.first(self.at, part.task.clone(), (*part.path).into()) {
+                    match self.anchored(anchor, error) {
+                        Some(shadow) => self.batch.triggers.push(TriggerChange::Add(NewTrigger { shadow, retry })),
+                        None => self.stop_at(&object, error, place, ", which cannot be tried again later without a shadow"),
+                    }
+                }
+            }
+            Verdict::Stop(place) => self.stop_at(&object, error, place.unwrap_or(&part.place), ""),
         }
         self.statistics.failed(object, error.category, error.message.clone());
+    }
+
+    /// Ends the part at the current object.
+    fn stop_at(&mut self, object: &str, error: &ItemError, place: &Place, besides: &str) {
+        let message = format!("the activity stops at the failure of {object}{besides}: {}", error.message);
+        let diagnostic = Diagnostic::error("stopped-by-failure", place, message)
+            .with_help("deal with the failure, or change 'errorHandling' of the activity, and run the task again");
+        let end = End::Broken(RunStatus::PermanentError, Box::new(diagnostic));
+        self.stop = Some(Stop { end, error: error.clone() });
+    }
+
+    /// The shadow that a retry is kept with.
+    fn anchored(&mut self, anchor: Anchor<'_>, error: &ItemError) -> Option<ShadowRef> {
+        let (class, identifier) = match anchor {
+            Anchor::Nothing => return None,
+            Anchor::Shadow(shadow) => return Some(shadow),
+            Anchor::New(class, identifier) => (class, identifier),
+        };
+        let shadow = Shadow {
+            oid: Oid::from_uuid(Uuid::now_v7()),
+            resource: self.part.resource.clone(),
+            class: Arc::clone(class),
+            identifier: identifier.into(),
+            name: identifier.into(),
+            object_type: None,
+            attributes: Items::new(),
+            situation: None,
+            owner: None,
+            dead: false,
+            synchronized: None,
+            fully_synchronized: None,
+        };
+        let shadow = self.shadow(ShadowDraft { stored: None, shadow, owner: None, fingerprint: None });
+        self.result(shadow, Some(error));
+        Some(shadow)
+    }
+
+    /// Counts something that nothing is done about.
+    pub(crate) fn pass_over(&mut self, reason: Exclusion) {
+        self.statistics.passed(Passage { exclusion: Some(reason), ..Passage::default() }, Outcome::Skip);
     }
 
     /// Whether the last failure ends the part.
@@ -136,7 +222,7 @@ impl<'a> Writer<'a> {
             }
         }
         self.batch.foci = self.overlay.into_changes();
-        Decided { batch: self.batch, statistics: self.statistics, taken, tally: self.tally, stop: self.stop }
+        Decided { batch: self.batch, statistics: self.statistics, taken, failed: self.failed, tally: self.tally, stop: self.stop }
     }
 }
 
