@@ -5,6 +5,9 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
 pub mod accounts;
+pub mod audit;
+pub mod live;
+pub mod random;
 pub mod snapshot;
 
 use std::ffi::OsStr;

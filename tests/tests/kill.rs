@@ -1,10 +1,10 @@
 //! The real binary killed at random moments and started again, until it is done: nothing is lost, and nothing happens twice.
 #![allow(clippy::unwrap_used)]
 
-use std::hash::{BuildHasher, RandomState};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use tidelock_tests::random::Random;
 use tidelock_tests::{Home, Value, accounts, snapshot};
 
 const ROWS: usize = 20_000;
@@ -78,26 +78,4 @@ fn kill_until_enough(home: &Home, task: &str, duration: Duration, kills: u32) ->
 /// Whether the account of a row has arrived.
 fn knows(home: &Home, row: usize) -> bool {
     home.json(["get", "shadows", &accounts::uid(row)]).json() != Value::Array(Vec::new())
-}
-
-/// Numbers between 0 and 1.
-struct Random {
-    seed: u64,
-    state: u64,
-}
-
-impl Random {
-    fn new() -> Self {
-        let seed = RandomState::new().hash_one(0) | 1;
-        Self { seed, state: seed }
-    }
-
-    /// The next number, by xorshift.
-    #[allow(clippy::cast_precision_loss)]
-    fn next(&mut self) -> f64 {
-        self.state ^= self.state << 13;
-        self.state ^= self.state >> 7;
-        self.state ^= self.state << 17;
-        (self.state >> 11) as f64 / (1_u64 << 53) as f64
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use tidelock_activities::{ActivityReport, Mode, ObjectActions, RunReport, RunStatus, Status, Transition};
+use tidelock_activities::{ActivityReport, Listening, Mode, ObjectActions, RunReport, RunStatus, Status, TokenMove, Transition};
 
 use crate::output::text::{clean, count, number, seconds};
 use crate::output::{BAD, DOUBTFUL, FAINT, GOOD, Paint, STRONG};
@@ -81,10 +81,30 @@ fn part_lines(out: &mut String, part: &ActivityReport, paint: Paint) {
     let situations: Vec<_> = part.transitions.iter().filter(|t| t.counts.success > 0).collect();
     let skipped: Vec<_> = part.transitions.iter().filter(|t| t.counts.skip > 0).collect();
 
+    if let Some(token) = &part.token {
+        line(out, &format!("\n  Token    {}", clean(&token_move(token))));
+    }
+    if let Some(listening) = part.listening {
+        let (style, text) = match listening {
+            Listening::Alive => (GOOD, "alive"),
+            Listening::Reconnecting => (DOUBTFUL, "reconnecting when the run ended"),
+            Listening::Down => (BAD, "down"),
+        };
+        line(out, &format!("\n  Source   {}", paint.text(style, text)));
+    }
     section(out, "Changes", paint, actions.iter().map(|(object, acts)| (acts.0, format!("{}{}", plural(object), acts.1))));
     section(out, "Objects", paint, situations.iter().map(|t| (t.counts.success, passage(t))));
     section(out, "Skipped", paint, skipped.iter().map(|t| (t.counts.skip, why(t))));
     failures(out, part, paint);
+}
+
+fn token_move(token: &TokenMove) -> String {
+    match (&token.before, &token.after) {
+        (before, after) if before == after => format!("{}, as before", after.as_deref().unwrap_or("none")),
+        (None, Some(after)) => format!("{after}; there was none before"),
+        (Some(before), Some(after)) => format!("{after}; {before} before"),
+        (_, None) => "none".to_owned(),
+    }
 }
 
 /// The number that leads the line, and the rest of it.
@@ -343,6 +363,28 @@ mod tests {
             Nothing changed.
         "#]]
         .assert_eq(&render(&report("reconciliation", Status::Success, vec![first, second]), Paint::PLAIN));
+    }
+
+    #[test]
+    fn a_live_run_says_how_far_it_got_and_a_listening_one_how_the_source_was() {
+        let linked = || transition([Some("linked"), Some("linked"), Some("linked")], None, 2, 0, 0);
+        let mut live = part("", vec![linked()], &[("user", 0, 2, 0)]);
+        live.token = Some(TokenMove { before: Some("41".to_owned()), after: Some("base64:/wA=".to_owned()) });
+        live.listening = Some(Listening::Reconnecting);
+        expect![[r#"
+            Live synchronization of 'HR' finished: 2 objects in 0.42 s (721/s)
+
+              Token    base64:/wA=; 41 before
+
+              Source   reconnecting when the run ended
+
+              Changes
+                      2  users changed
+
+              Objects
+                      2  linked
+        "#]]
+        .assert_eq(&render(&report("liveSynchronization", Status::Success, vec![live]), Paint::PLAIN));
     }
 
     #[test]
