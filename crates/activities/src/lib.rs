@@ -25,6 +25,7 @@ mod statistics;
 mod synchronize;
 mod tailoring;
 mod tokens;
+mod triggers;
 mod unused;
 
 pub use connectors::{Connectors, OpenError, ResourceEntry};

@@ -204,7 +204,7 @@ impl<'a> Planner<'_, 'a> {
                 mode,
                 skipped: left_out,
                 workers: self.workers.unwrap_or_else(|| settings.workers()).min(MOST_WORKERS),
-                errors: self.errors(errors),
+                errors: self.errors(kind, errors)?,
             };
             self.steps.push(step);
         }
@@ -213,12 +213,16 @@ impl<'a> Planner<'_, 'a> {
     }
 
     /// Parts of one activity have the same things said about them: once is enough.
-    fn errors(&mut self, defined: Option<&tidelock_model::definition::ErrorHandling>) -> ErrorHandling {
+    fn errors(
+        &mut self,
+        kind: ActivityKind,
+        defined: Option<&tidelock_model::definition::ErrorHandling>,
+    ) -> Result<ErrorHandling, Diagnostic> {
         let mut found = Diagnostics::new();
-        let errors = ErrorHandling::new(defined, &mut found);
+        let errors = ErrorHandling::new(kind, defined, &mut found)?;
         found.retain(|diagnostic| !self.diagnostics.contains(diagnostic));
         self.diagnostics.extend(found);
-        errors
+        Ok(errors)
     }
 
     fn full_only(&self, settings: &Settings, work: &Work, mode: Mode) -> Diagnostic {

@@ -229,7 +229,14 @@ impl Run<'_> {
         if part.mode == Mode::None {
             let mut statistics = Statistics::default();
             statistics.passed_many(Passage::default(), Outcome::Skip, all as u64);
-            let decided = Decided { batch: Batch::default(), statistics, taken: all, tally: self.tally.clone(), stop: None };
+            let decided = Decided {
+                batch: Batch::default(),
+                statistics,
+                taken: all,
+                failed: Vec::new(),
+                tally: self.tally.clone(),
+                stop: None,
+            };
             self.commit(part, decided).await?;
             return Ok(Worked { settled: all, stop: None });
         }
@@ -290,7 +297,14 @@ impl Run<'_> {
 
     /// Commits a batch that is of no object.
     pub(crate) async fn commit_alone(&mut self, part: &Part, batch: Batch) -> Result<(), tidelock_repo::Error> {
-        let decided = Decided { batch, statistics: Statistics::default(), taken: 0, tally: self.tally.clone(), stop: None };
+        let decided = Decided {
+            batch,
+            statistics: Statistics::default(),
+            taken: 0,
+            failed: Vec::new(),
+            tally: self.tally.clone(),
+            stop: None,
+        };
         self.commit(part, decided).await
     }
 
