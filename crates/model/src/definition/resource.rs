@@ -294,6 +294,12 @@ impl Resource {
     pub(crate) fn write(&self) -> Node {
         self.write_items(&QName::common("resource"))
     }
+
+    /// The `schema` element, where there is one: the object classes, for connectors that cannot tell them.
+    #[must_use]
+    pub fn schema(&self) -> Option<&Node> {
+        self.rest.iter().find(|node| node.local() == "schema")
+    }
 }
 
 impl Property {
@@ -314,6 +320,12 @@ impl Property {
     #[must_use]
     pub fn value(&self) -> Option<&At<String>> {
         self.values.first()
+    }
+
+    /// The elements themselves, for properties that are structured.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
     }
 }
 
@@ -419,6 +431,10 @@ fn read_property(node: &Node, property: &mut Property, reading: &mut Reading) {
             "value" => property.values.extend(evaluator.child("clearValue").map(at)),
             _ => {}
         }
+    }
+    // The connectors that midPoint itself brings have structured properties.
+    if node.name.namespace().is_some_and(|namespace| namespace.contains("/connector/builtin-1/")) {
+        return;
     }
     let name = shorten(node.local());
     let (message, help) = if node.child("encryptedData").is_some() {
