@@ -1,15 +1,17 @@
 //! Saying what a task would do.
 
-use std::sync::Arc;
-
 use serde::Serialize;
-use tidelock_model::definition::ResourceObjectSet;
+use tidelock_model::definition::{OperationStatus, ResourceObjectSet, Work};
+use tidelock_model::filter::BoundFilter;
 use tidelock_model::name::ns;
 use tidelock_model::{Diagnostic, Diagnostics};
-use tidelock_resolver::object_set::{ActivityKind, ObjectSet, Scope};
+use tidelock_resolver::object_set::{self, ActivityKind, FailedObjects, ObjectSet, Profile, Scope, ShadowScope};
+use tidelock_resolver::policy::ResourcePolicy;
 
+use crate::part;
 use crate::plan::Outline;
 use crate::prepare::{Prepared, Step, StepScope};
+use crate::report::Mode;
 
 /// Which objects an activity would process, and why. Its JSON form is the command line's contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -22,6 +24,12 @@ pub struct Explanation {
     pub path: Option<String>,
     /// The rules it was resolved by.
     pub profile: String,
+    /// How it is run; none for what consists of other activities.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Whether it is left out.
+    #[serde(skip_serializing_if = "is_false")]
+    pub skipped: bool,
     /// The resource.
     pub resource: Named,
     /// What the task says.
@@ -32,6 +40,21 @@ pub struct Explanation {
     pub object_type: Option<TypeName>,
     /// The object class found.
     pub object_class: Option<ClassName>,
+    /// Why it is these objects, for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
+    /// What the shadows are like that are gone through, in activities that do not begin on the resource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shadows: Option<Given>,
+    /// For how long a shadow was not met that a cleanup is for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub interval: Option<String>,
+    /// Whether objects are taken as the repository knows them.
+    #[serde(skip_serializing_if = "is_false")]
+    pub no_fetch: bool,
+    /// Which outcomes of earlier runs are asked for, where only failed objects are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failed_objects: Option<Failed>,
     /// The query that kind, intent and object class stand for.
     pub base_query: Option<String>,
     /// The query in effect.
@@ -44,6 +67,9 @@ pub struct Explanation {
     pub post_filter: Given,
     /// How the resource itself is asked.
     pub native: Option<String>,
+    /// Whether the resource cannot check the condition, and every object is held against it here.
+    #[serde(skip_serializing_if = "is_false")]
+    pub filtered_here: bool,
     /// Items of the task that this activity ignores.
     pub ignored: Vec<String>,
     /// Everything found about the definitions.
@@ -75,6 +101,20 @@ pub struct Given {
     pub objectclass: Option<String>,
 }
 
+/// Which objects count as failed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failed {
+    /// The outcomes.
+    pub status: Vec<String>,
+    /// The tasks; none for the task itself.
+    pub tasks: Vec<String>,
+    /// Not before.
+    pub time_from: Option<String>,
+    /// Not after.
+    pub time_to: Option<String>,
+}
+
 /// An object type.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct TypeName {
@@ -97,6 +137,35 @@ pub struct ClassName {
 #[must_use]
 pub fn explain(prepared: &Prepared) -> Explanation {
     of_activity(prepared, &prepared.outline)
+}
+
+/// Says what a work that asks no resource for its schema would process, such as a refresh of shadows.
+#[must_use]
+pub fn explain_alone(work: &Work, profile: Profile, diagnostics: Diagnostics) -> Explanation {
+    let defined = work.objects.clone().unwrap_or_default();
+    let mut known = Explanation {
+        activity: work.kind.as_str().to_owned(),
+        profile: profile.as_str().to_owned(),
+        resource: Named {
+            oid: defined.resource_ref.as_ref().and_then(|reference| reference.oid.as_ref()).map(ToString::to_string),
+            name: None,
+        },
+        given: given(&defined),
+        diagnostics,
+        ..Explanation::default()
+    };
+    let activity = ActivityKind::ShadowRefresh;
+    match object_set::resolve(activity, &defined, &ResourcePolicy::default(), profile) {
+        Ok(set) => {
+            known.diagnostics.extend(set.diagnostics.iter().cloned());
+            of_set(known, activity, &defined, &set)
+        }
+        Err(found) => {
+            known.error = found.iter().find(|d| d.is_error()).cloned();
+            known.diagnostics.extend(found);
+            known
+        }
+    }
 }
 
 fn of_activity(prepared: &Prepared, outline: &Outline) -> Explanation {
@@ -124,6 +193,9 @@ fn of_step(prepared: &Prepared, step: &Step) -> Explanation {
     let known = Explanation {
         activity: step.activity.as_str().to_owned(),
         profile: prepared.profile.as_str().to_owned(),
+        mode: Some(step.mode),
+        skipped: step.skipped,
+        interval: step.interval.as_ref().map(ToString::to_string),
         resource: Named {
             oid: step.given.resource_ref.as_ref().and_then(|reference| reference.oid.as_ref()).map(ToString::to_string),
             name: None,
@@ -140,8 +212,18 @@ fn of_step(prepared: &Prepared, step: &Step) -> Explanation {
 
 fn of_scope(known: Explanation, step: &Step, scope: &StepScope) -> Explanation {
     let StepScope { target, set } = scope;
+    let (native, filtered_here) = native(step, scope).unzip();
     Explanation {
         resource: Named { oid: Some(target.oid.to_string()), name: target.resource.name.as_ref().map(|name| name.value.clone()) },
+        native: native.flatten(),
+        filtered_here: filtered_here.unwrap_or_default(),
+        ..of_set(known, step.activity, &step.given, set)
+    }
+}
+
+/// What a resolved set says by itself.
+fn of_set(known: Explanation, activity: ActivityKind, defined: &ResourceObjectSet, set: &ObjectSet) -> Explanation {
+    Explanation {
         scope: Some(
             match set.scope {
                 Scope::Type(_) => "type",
@@ -152,6 +234,10 @@ fn of_scope(known: Explanation, step: &Step, scope: &StepScope) -> Explanation {
         ),
         object_type: set.object_type.as_ref().map(|id| TypeName { kind: id.kind.to_string(), intent: id.intent.to_string() }),
         object_class: set.class.as_ref().map(|class| ClassName { namespace: ns::RI.to_owned(), name: class.name.to_string() }),
+        because: because(defined, set),
+        shadows: goes_through_shadows(activity).then(|| shadows(&set.shadow_filter)),
+        no_fetch: set.no_fetch,
+        failed_objects: set.failed.as_ref().map(failed),
         base_query: Some(set.base_query.clone()).filter(|query| !query.is_empty()),
         query: set.query.clone(),
         query_application: set.query_application.map(|application| application.as_str().to_owned()),
@@ -166,19 +252,63 @@ fn of_scope(known: Explanation, step: &Step, scope: &StepScope) -> Explanation {
             intent: set.post_filter.intent.as_ref().map(ToString::to_string),
             objectclass: set.post_filter.class.as_ref().map(ToString::to_string),
         },
-        native: native(step, scope, set),
         ignored: set.ignored.iter().map(|&item| item.to_owned()).collect(),
         ..known
     }
 }
 
-/// How the resource is asked, where it is searched.
-fn native(step: &Step, scope: &StepScope, set: &ObjectSet) -> Option<String> {
+/// Why it is this type, or this class.
+fn because(defined: &ResourceObjectSet, set: &ObjectSet) -> Option<String> {
+    let given = given(defined);
+    let class = set.class.as_ref()?;
+    Some(match (&set.object_type, &given.kind, &given.intent) {
+        (Some(id), Some(kind), Some(intent)) if *kind == id.kind.to_string() && intent == id.intent.as_str() => {
+            "kind and intent say so; the class is that of the type".to_owned()
+        }
+        (Some(id), Some(kind), None) if *kind == id.kind.to_string() => {
+            format!("of the kind '{kind}', this type is the default; the class is that of the type")
+        }
+        (None, Some(kind), _) if set.post_filter.class.is_none() => {
+            format!("the resource says that this is its class of ordinary objects of the kind '{kind}'")
+        }
+        (None, None, _) if given.objectclass.as_deref() == Some(&*class.name) => {
+            "'objectclass' says so; objects of every type of the class are meant".to_owned()
+        }
+        _ => "the query says so".to_owned(),
+    })
+}
+
+const fn goes_through_shadows(activity: ActivityKind) -> bool {
+    use ActivityKind::{OperationCompletion, RemainingShadows, ShadowCleanup, ShadowRefresh};
+    matches!(activity, OperationCompletion | RemainingShadows | ShadowCleanup | ShadowRefresh)
+}
+
+fn shadows(scope: &ShadowScope) -> Given {
+    Given {
+        kind: scope.kind.map(|kind| kind.to_string()),
+        intent: scope.intent.as_ref().map(ToString::to_string),
+        objectclass: scope.class.as_ref().map(ToString::to_string),
+    }
+}
+
+fn failed(failed: &FailedObjects) -> Failed {
+    Failed {
+        status: failed.statuses.iter().map(|status: &OperationStatus| status.as_str().to_owned()).collect(),
+        tasks: failed.tasks.iter().map(ToString::to_string).collect(),
+        time_from: failed.from.map(|time| time.to_string()),
+        time_to: failed.to.map(|time| time.to_string()),
+    }
+}
+
+/// How the resource is asked, where it is searched; and whether that leaves the condition to us.
+fn native(step: &Step, scope: &StepScope) -> Option<(Option<String>, bool)> {
+    let StepScope { target, set } = scope;
     let searches =
         matches!(step.activity, ActivityKind::Import | ActivityKind::ShadowReclassification | ActivityKind::ResourceObjects);
     let class = set.class.as_ref().filter(|_| searches && !set.no_fetch)?;
-    let request = crate::part::request(set, class).with_filter(set.search.clone());
-    scope.target.connector.native_query(&request)
+    let (asked, residual) = part::divide(&*target.connector, set);
+    let request = part::request(set, class).with_filter(asked);
+    Some((target.connector.native_query(&request), residual != BoundFilter::All))
 }
 
 fn given(set: &ResourceObjectSet) -> Given {
@@ -187,4 +317,9 @@ fn given(set: &ResourceObjectSet) -> Given {
         intent: set.intent.as_ref().map(|intent| intent.value.clone()),
         objectclass: set.objectclass.as_ref().map(|class| class.value.local().to_owned()),
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }

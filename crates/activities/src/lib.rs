@@ -31,7 +31,7 @@ mod unused;
 pub use connectors::{Connectors, OpenError, ResourceEntry};
 pub use engine::{Clock, Engine, SystemClock};
 pub use error::{Category, RunError};
-pub use explain::{ClassName, Explanation, Given, Named, TypeName, explain};
+pub use explain::{ClassName, Explanation, Failed, Given, Named, TypeName, explain, explain_alone};
 pub use plan::not_runnable;
 pub use prepare::{Definitions, Options, Prepared, prepare};
 pub use progress::{NoProgress, Progress};

@@ -181,7 +181,7 @@ async fn check_task(engine: &Engine, definitions: &dyn Definitions, task: &Task)
 
 /// A word on an activity, or one within it, that midPoint runs and this version does not. Its definition is not wrong because of
 /// that.
-fn not_yet(activity: &Activity) -> Option<Diagnostic> {
+pub(crate) fn not_yet(activity: &Activity) -> Option<Diagnostic> {
     let (place, name) = tidelock_activities::not_runnable(activity)?;
     Some(
         Diagnostic::warning("not-supported", place, format!("the activity '{name}' cannot be run by this version"))

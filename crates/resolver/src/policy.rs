@@ -12,7 +12,7 @@ use crate::mapping::InboundMapping;
 use crate::reaction::SynchronizationPolicy;
 
 /// Everything a resource definition says about its objects, checked against the resource's schema. Compiled once per run.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ResourcePolicy {
     /// The object types that objects can have, in the order of the definition. Abstract ones have done their part already.
     pub types: Vec<TypePolicy>,

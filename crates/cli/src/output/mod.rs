@@ -1,6 +1,7 @@
 //! Everything that is printed: results on standard output, all else on standard error.
 
 pub(crate) mod diagnostics;
+pub(crate) mod explanation;
 pub(crate) mod json;
 pub(crate) mod progress;
 pub(crate) mod summary;
