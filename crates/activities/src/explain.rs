@@ -10,8 +10,9 @@ use tidelock_resolver::policy::ResourcePolicy;
 
 use crate::part;
 use crate::plan::Outline;
-use crate::prepare::{Prepared, Step, StepScope};
+use crate::prepare::{Prepared, Reach, Step, StepScope};
 use crate::report::Mode;
+use crate::trigger_scan::Scan;
 
 /// Which objects an activity would process, and why. Its JSON form is the command line's contract.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -204,21 +205,38 @@ fn of_step(prepared: &Prepared, step: &Step) -> Explanation {
         diagnostics: prepared.diagnostics().clone(),
         ..Explanation::default()
     };
-    match &step.scope {
-        Ok(scope) => of_scope(known, step, scope),
-        Err(unusable) => Explanation { error: Some(unusable.error.clone()), ..known },
+    match &step.reach {
+        Reach::Resource(Ok(scope)) => of_scope(known, step, scope),
+        Reach::Due(scan) => of_scan(known, step, scan),
+        Reach::Resource(Err(unusable)) => Explanation { error: Some(unusable.error.clone()), ..known },
     }
+}
+
+/// What a scan of triggers is for: what is due, and what its set names.
+fn of_scan(known: Explanation, step: &Step, scan: &Scan) -> Explanation {
+    let named = scan.resources.first().filter(|_| step.given.resource_ref.is_some()).map(|(_, scope)| scope);
+    let known = match named {
+        Some(Ok(scope)) => Explanation { resource: named_resource(scope), ..known },
+        Some(Err(unusable)) => Explanation { error: Some(unusable.error.clone()), ..known },
+        None => known,
+    };
+    of_set(known, step.activity, &step.given, &scan.set)
 }
 
 fn of_scope(known: Explanation, step: &Step, scope: &StepScope) -> Explanation {
     let StepScope { target, set } = scope;
     let (native, filtered_here) = native(step, scope).unzip();
     Explanation {
-        resource: Named { oid: Some(target.oid.to_string()), name: target.resource.name.as_ref().map(|name| name.value.clone()) },
+        resource: named_resource(scope),
         native: native.flatten(),
         filtered_here: filtered_here.unwrap_or_default(),
         ..of_set(known, step.activity, &step.given, set)
     }
+}
+
+fn named_resource(scope: &StepScope) -> Named {
+    let target = &scope.target;
+    Named { oid: Some(target.oid.to_string()), name: target.resource.name.as_ref().map(|name| name.value.clone()) }
 }
 
 /// What a resolved set says by itself.
@@ -279,8 +297,8 @@ fn because(defined: &ResourceObjectSet, set: &ObjectSet) -> Option<String> {
 }
 
 const fn goes_through_shadows(activity: ActivityKind) -> bool {
-    use ActivityKind::{OperationCompletion, RemainingShadows, ShadowCleanup, ShadowRefresh};
-    matches!(activity, OperationCompletion | RemainingShadows | ShadowCleanup | ShadowRefresh)
+    use ActivityKind::{OperationCompletion, RemainingShadows, ShadowCleanup, ShadowRefresh, TriggerScan};
+    matches!(activity, OperationCompletion | RemainingShadows | ShadowCleanup | ShadowRefresh | TriggerScan)
 }
 
 fn shadows(scope: &ShadowScope) -> Given {

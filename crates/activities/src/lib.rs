@@ -25,6 +25,7 @@ mod statistics;
 mod synchronize;
 mod tailoring;
 mod tokens;
+mod trigger_scan;
 mod triggers;
 mod unused;
 

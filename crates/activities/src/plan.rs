@@ -101,6 +101,7 @@ fn kinds(work: &WorkKind) -> &'static [(&'static str, ActivityKind, bool)] {
         WorkKind::Reconciliation => &RECONCILIATION,
         WorkKind::ShadowReclassification => &[("", ActivityKind::ShadowReclassification, false)],
         WorkKind::ShadowCleanup => &[("", ActivityKind::ShadowCleanup, false)],
+        WorkKind::TriggerScan => &[("", ActivityKind::TriggerScan, false)],
         _ => &[],
     }
 }
@@ -172,7 +173,7 @@ impl<'a> Planner<'_, 'a> {
         if kinds.is_empty() {
             let message = format!("the activity '{}' cannot be run yet", work.kind.as_str());
             return Err(Diagnostic::error("not-supported", &work.place, message)
-                .with_help("import, reconciliation, shadowReclassification and shadowCleanup can be run"));
+                .with_help("import, reconciliation, shadowReclassification, shadowCleanup and triggerScan can be run"));
         }
         let is_simple = matches!(kinds, [("", ..)]);
         let names: Vec<&str> = kinds.iter().map(|(name, ..)| *name).collect();
@@ -188,7 +189,7 @@ impl<'a> Planner<'_, 'a> {
             }
             let step_path = if is_simple { path.clone() } else { joined(&path, name) };
             let mode = if preview { Mode::Preview } else { self.mode_of(&settings)? };
-            if kind == ActivityKind::ShadowReclassification && mode != Mode::Full {
+            if matches!(kind, ActivityKind::ShadowReclassification | ActivityKind::TriggerScan) && mode != Mode::Full {
                 return Err(self.full_only(&settings, work, mode));
             }
             let left_out = skipped || settings.is_skipped();
@@ -233,7 +234,7 @@ impl<'a> Planner<'_, 'a> {
             Mode::DryRun => "dryRun",
             Mode::None => "none",
         };
-        Diagnostic::error("not-supported", place, format!("shadowReclassification cannot be run in the mode '{name}'"))
+        Diagnostic::error("not-supported", place, format!("{} cannot be run in the mode '{name}'", work.kind))
             .with_help("run it in the mode 'full'")
     }
 

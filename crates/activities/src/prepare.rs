@@ -19,6 +19,7 @@ use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
+use crate::trigger_scan::{self, Scan};
 use crate::unused;
 
 /// How many objects make a chunk, unless somebody says otherwise.
@@ -58,7 +59,7 @@ pub struct Prepared {
     pub(crate) steps: Vec<Step>,
     pub(crate) profile: Profile,
     task_oid: Option<Oid>,
-    chunk: usize,
+    pub(crate) chunk: usize,
     diagnostics: Diagnostics,
 }
 
@@ -76,10 +77,18 @@ pub(crate) struct Step {
     pub(crate) interval: Option<tidelock_model::definition::Duration>,
     /// The objects as the definition has them.
     pub(crate) given: ResourceObjectSet,
-    /// Where to find them; or why they cannot be found now.
-    pub(crate) scope: Result<StepScope, Unusable>,
+    /// Where to find them.
+    pub(crate) reach: Reach,
     workers: usize,
     errors: crate::error_handling::ErrorHandling,
+}
+
+/// Where the objects of a step are.
+pub(crate) enum Reach {
+    /// On a resource; or why they cannot be found there now.
+    Resource(Result<StepScope, Unusable>),
+    /// Wherever one is due to be tried again.
+    Due(Scan),
 }
 
 /// The objects of a step.
@@ -135,7 +144,7 @@ pub async fn prepare(
     let mut steps = Vec::with_capacity(planned.len());
     for planned in planned {
         let step = opening.step(planned, options.profile, &mut diagnostics).await?;
-        if let Err(unusable) = &step.scope
+        if let Some(unusable) = step.reach.unusable()
             && !step.skipped
             && steps.iter().all(|step: &Step| step.skipped)
         {
@@ -175,6 +184,11 @@ pub async fn prepare(
 fn refused(diagnostics: &mut Diagnostics, error: Diagnostic) -> RunError {
     diagnostics.push(error);
     RunError::definition(std::mem::take(diagnostics))
+}
+
+fn left_behind(oid: &Oid, place: &Place) -> Diagnostic {
+    let message = format!("objects are due to be tried again whose resource, with OID {oid}, is not defined any more");
+    Diagnostic::warning("unknown-resource", place, message).with_help("apply the resource's definition; they wait for it")
 }
 
 fn unknown_resource(oid: &Oid, place: &Place) -> Diagnostic {
@@ -217,6 +231,12 @@ impl Opening<'_> {
         diagnostics: &mut Diagnostics,
     ) -> Result<Step, RunError> {
         let PlannedStep { path, group, activity, work, mode, skipped, workers, errors } = planned;
+        if activity == ActivityKind::TriggerScan {
+            let given = work.objects.clone().unwrap_or_default();
+            let reach = Reach::Due(self.scan(&work.place, &given, profile, diagnostics).await?);
+            let (path, group) = (path.into(), group.into());
+            return Ok(Step { path, group, activity, mode, skipped, interval: None, given, reach, workers, errors });
+        }
         let given = work.objects.clone().ok_or_else(|| refused(diagnostics, object_set::no_resource(&work.place)))?;
         let oid = object_set::resource_oid(&given).map_err(|error| refused(diagnostics, error))?.clone();
         let interval = work.interval.as_ref().map(|interval| interval.value.clone());
@@ -236,7 +256,45 @@ impl Opening<'_> {
             }
         };
         let (path, group) = (path.into(), group.into());
-        Ok(Step { path, group, activity, mode, skipped, interval, given, scope, workers, errors })
+        let reach = Reach::Resource(scope);
+        Ok(Step { path, group, activity, mode, skipped, interval, given, reach, workers, errors })
+    }
+
+    /// A scan of triggers is for one resource if its set names one, else for all that have something due.
+    async fn scan(
+        &mut self,
+        place: &Place,
+        given: &ResourceObjectSet,
+        profile: Profile,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Scan, RunError> {
+        let until = self.engine.clock.now();
+        // Nothing but the resource counts, so that its definition is not asked.
+        let set = resolve(ActivityKind::TriggerScan, given, &ResourcePolicy::default(), profile, diagnostics)?;
+        if let Some(reference) = &given.resource_ref {
+            let oid = object_set::resource_oid(given).map_err(|error| refused(diagnostics, error))?;
+            let target = self.target(oid, &reference.place, diagnostics).await?;
+            let scope = target.map(|target| StepScope { target, set: set.clone() });
+            return Ok(Scan { until, set, resources: vec![(oid.clone(), scope)] });
+        }
+        let mut resources = Vec::new();
+        for oid in trigger_scan::resources(&*self.engine.repo, until).await? {
+            let scope = match self.target(&oid, place, diagnostics).await {
+                Ok(target) => target.map(|target| StepScope { target, set: set.clone() }),
+                Err(RunError::Definition { error, diagnostics: found }) => {
+                    diagnostics.extend(found.into_iter().filter(|d| !d.is_error()));
+                    if error.code == "unknown-resource" {
+                        diagnostics.push(left_behind(&oid, place));
+                        continue;
+                    }
+                    // One wrong definition does not keep the objects of other resources waiting.
+                    Err(Unusable { status: Status::FatalError, run_status: RunStatus::PermanentError, error: *error })
+                }
+                Err(other) => return Err(other),
+            };
+            resources.push((oid, scope));
+        }
+        Ok(Scan { until, set, resources })
     }
 
     async fn target(
@@ -384,8 +442,12 @@ impl Prepared {
     pub(crate) fn set_text(&self) -> String {
         let mut text = self.profile.as_str().to_owned();
         for step in self.steps.iter().filter(|step| !step.skipped) {
-            let query = step.scope.as_ref().ok().map(|scope| scope.set.query.as_deref().unwrap_or(&scope.set.base_query));
-            text = format!("{text} | {} {} {}", step.path, step.activity.as_str(), query.unwrap_or_default());
+            let query = match &step.reach {
+                Reach::Resource(Ok(scope)) => scope.set.query.as_deref().unwrap_or(&scope.set.base_query),
+                Reach::Resource(Err(_)) => "",
+                Reach::Due(scan) => &scan.set.base_query,
+            };
+            text = format!("{text} | {} {} {query}", step.path, step.activity.as_str());
         }
         text
     }
@@ -418,6 +480,17 @@ impl Prepared {
             workers: step.workers,
             started: run.record.realization.started_at(&step.group),
         })
+    }
+}
+
+impl Reach {
+    /// Why there is nothing that could be begun with now.
+    fn unusable(&self) -> Option<&Unusable> {
+        match self {
+            Self::Resource(scope) => scope.as_ref().err(),
+            Self::Due(scan) if scan.resources.iter().any(|(_, scope)| scope.is_ok()) => None,
+            Self::Due(scan) => scan.resources.first().and_then(|(_, scope)| scope.as_ref().err()),
+        }
     }
 }
 

@@ -13,14 +13,14 @@ use crate::engine::Engine;
 use crate::error::{Category, RunError};
 use crate::error_handling::Tally;
 use crate::part::Part;
-use crate::prepare::{Prepared, Step};
+use crate::prepare::{Prepared, Reach, Step};
 use crate::progress::Progress;
-use crate::report::{Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
+use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::state::{RealizationOf, TaskRecord};
 use crate::statistics::{Outcome, Passage, Statistics};
 use crate::synchronize::{Circumstances, Decided, ItemError, Stop, Work, failed_alone};
 use crate::tokens::token_text;
-use crate::{objects, shadows};
+use crate::{objects, shadows, trigger_scan};
 
 /// How often a single object is decided again after somebody else was faster.
 const MOST_ATTEMPTS: u32 = 3;
@@ -129,25 +129,20 @@ impl Run<'_> {
             self.record.realization.completed.push(step.path.to_string());
             return Ok(End::Complete);
         }
-        let scope = match &step.scope {
-            Ok(scope) => scope,
-            Err(unusable) => {
+        let scope = match &step.reach {
+            Reach::Due(due) => return trigger_scan::scan(self, prepared, step, due).await,
+            Reach::Resource(Ok(scope)) => scope,
+            Reach::Resource(Err(unusable)) => {
                 self.record.realization.activity(&step.path).status = unusable.status;
                 return Ok(End::Broken(unusable.run_status, Box::new(unusable.error.clone())));
             }
         };
-        self.engine.repo = self.repo_for(step.mode).await?;
-        self.indexed = scope.indexed_items();
-        self.engine.repo.ensure_indexed(&self.indexed).await?;
-        self.number = self.engine.repo.next_run().await?;
-        self.tally = Tally::default();
         if step.activity == ActivityKind::ResourceObjects {
             // Reading starts over whenever it was interrupted, so what counts as not met does too.
             let now = self.engine.clock.now().as_millis();
             self.record.realization.reading_started.insert(step.group.to_string(), now);
         }
-        self.record.realization.activity(&step.path).mode = (step.mode != prepared.mode).then_some(step.mode);
-        self.save().await?;
+        self.enter(prepared, step, scope.indexed_items()).await?;
         let part = prepared.part(self, step, scope);
         match step.activity {
             ActivityKind::OperationCompletion => self.complete_operations(&part).await,
@@ -155,6 +150,22 @@ impl Run<'_> {
             ActivityKind::ShadowCleanup => shadows::cleanup(self, &part, step).await,
             _ => objects::synchronize(self, &part).await,
         }
+    }
+
+    /// Makes ready for a step that finds foci by these items.
+    pub(crate) async fn enter(
+        &mut self,
+        prepared: &Prepared,
+        step: &Step,
+        indexed: Vec<IndexedItem>,
+    ) -> Result<(), tidelock_repo::Error> {
+        self.engine.repo = self.repo_for(step.mode).await?;
+        self.indexed = indexed;
+        self.engine.repo.ensure_indexed(&self.indexed).await?;
+        self.number = self.engine.repo.next_run().await?;
+        self.tally = Tally::default();
+        self.record.realization.activity(&step.path).mode = (step.mode != prepared.mode).then_some(step.mode);
+        self.save().await
     }
 
     async fn repo_for(&mut self, mode: Mode) -> Result<Arc<dyn Repo>, tidelock_repo::Error> {
@@ -202,6 +213,11 @@ impl Run<'_> {
             End::Interrupted => {}
             End::Broken(..) => activity.status = Status::FatalError,
         }
+    }
+
+    /// The report of a part so far.
+    pub(crate) fn report(&mut self, part: &Part) -> &mut ActivityReport {
+        self.record.realization.activity(&part.path)
     }
 
     /// Whether somebody wants the run to stop.

@@ -7,7 +7,10 @@
 
 use tidelock_model::definition::{self, At, Duration};
 use tidelock_model::{Diagnostic, Oid, Timestamp};
-use tidelock_repo::Retry;
+use tidelock_repo::{NewTrigger, Retry, ShadowRef, StoredTrigger, TriggerChange};
+
+use crate::source::Item;
+use crate::synchronize::Decided;
 
 /// The time until the first retry, where nobody says.
 const INITIAL: i64 = 30 * 60 * 1000;
@@ -58,6 +61,33 @@ impl RetryLater {
         let at = later(now, self.initial.as_ref(), INITIAL);
         let interval_millis = later(at, self.next.as_ref(), NEXT).as_millis().saturating_sub(at.as_millis());
         Some(Retry { at, attempt: 1, interval_millis, limit: self.limit, task, activity })
+    }
+}
+
+/// Objects that are tried again.
+pub(crate) struct Due {
+    /// What there is of them now.
+    pub(crate) items: Vec<Item>,
+    /// The retries of each.
+    pub(crate) triggers: Vec<Vec<StoredTrigger>>,
+    /// The next retries are later than this.
+    pub(crate) until: Timestamp,
+}
+
+impl Due {
+    /// Adds to what was decided about some of the objects, from one on, what becomes of their retries.
+    pub(crate) fn settle(&self, now: Timestamp, start: usize, decided: &mut Decided) {
+        let tried = self.triggers.get(start..).unwrap_or_default().iter().take(decided.taken);
+        for (at, triggers) in tried.enumerate() {
+            let has_failed = decided.failed.binary_search(&at).is_ok();
+            for trigger in triggers {
+                decided.batch.triggers.push(TriggerChange::Remove(trigger.key));
+                if let Some(retry) = next(&trigger.retry, now, self.until).filter(|_| has_failed) {
+                    let shadow = ShadowRef::Stored(trigger.shadow);
+                    decided.batch.triggers.push(TriggerChange::Add(NewTrigger { shadow, retry }));
+                }
+            }
+        }
     }
 }
 

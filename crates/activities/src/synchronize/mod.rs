@@ -21,6 +21,7 @@ use crate::source::Item;
 use crate::statistics::{Passage, Statistics};
 use crate::synchronize::overlay::Overlay;
 use crate::synchronize::writer::{Anchor, Writer};
+use crate::triggers::Due;
 
 /// Objects to be synchronized.
 pub(crate) enum Work {
@@ -28,6 +29,8 @@ pub(crate) enum Work {
     Found(Vec<Item>),
     /// Shadows that were not met, with what the resource itself has said of their objects.
     Missed(Vec<Missed>),
+    /// Objects that failed, and are tried again.
+    Due(Due),
 }
 
 /// A shadow that was not met.
@@ -68,7 +71,7 @@ pub(crate) struct Decided {
     pub(crate) statistics: Statistics,
     /// How many objects, from the first, this is for. Never none of some.
     pub(crate) taken: usize,
-    /// The places of those among them that failed.
+    /// The places of those among them that failed, in order.
     pub(crate) failed: Vec<usize>,
     /// The failures so far, those of these objects included.
     pub(crate) tally: Tally,
@@ -105,6 +108,7 @@ impl Work {
         match self {
             Self::Found(items) => items.len(),
             Self::Missed(shadows) => shadows.len(),
+            Self::Due(due) => due.items.len(),
         }
     }
 
@@ -118,13 +122,18 @@ impl Work {
         match self {
             Self::Found(items) => found::decide(part, given, &items[range]).await,
             Self::Missed(shadows) => missed::decide(part, given, &shadows[range]).await,
+            Self::Due(due) => {
+                let mut decided = found::decide(part, given, &due.items[range.clone()]).await?;
+                due.settle(part.now(), range.start, &mut decided);
+                Ok(decided)
+            }
         }
     }
 
     /// What people call an object, and the situation that is known of it.
     fn describe(&self, at: usize) -> (String, Option<Situation>) {
         match self {
-            Self::Found(items) => match &items[at] {
+            Self::Found(items) | Self::Due(Due { items, .. }) => match &items[at] {
                 Item::Object(found) => (found.display(), None),
                 Item::Failed(failed) => (failed.object.clone(), None),
                 Item::Gone(gone) => (gone.identifier.to_string(), None),
@@ -143,5 +152,9 @@ pub(crate) fn failed_alone(part: &Part, tally: &Tally, work: &Work, at: usize, e
     let (object, before) = work.describe(at);
     let mut writer = Writer::new(part, Overlay::new(&[]), tally);
     writer.failure(object, Passage { before, ..Passage::default() }, error, Anchor::Nothing);
-    writer.finish(1)
+    let mut decided = writer.finish(1);
+    if let Work::Due(due) = work {
+        due.settle(part.now(), at, &mut decided);
+    }
+    decided
 }
