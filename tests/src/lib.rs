@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod brokers;
 pub mod kill;
 pub mod live;
 pub mod random;
