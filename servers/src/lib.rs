@@ -1,10 +1,10 @@
-//! Private servers for tests and benchmarks: RabbitMQ and NATS JetStream, each with its own folder, at a free port of this
+//! Private servers for tests and benchmarks: RabbitMQ, NATS JetStream and OpenLDAP's slapd, each with its own folder, at a free port of this
 //! machine, gone with the value.
 //!
-//! A server takes seconds to start, so the tests of a run share one ([`RabbitMq::shared`], [`Nats::shared`]) and keep apart by
+//! A broker takes seconds to start, so the tests of a run share one ([`RabbitMq::shared`], [`Nats::shared`]) and keep apart by
 //! the names of their queues and streams; `cargo xtask test` starts both and tells of them in the environment
 //! ([`RABBITMQ`], [`NATS`]), and without that each test program starts its own. Tests that stop, kill or suspend a server
-//! start one for themselves.
+//! start one for themselves, and every test of a directory does.
 //!
 //! No server outlives the process that started it, however that ends: a watchdog notices.
 
@@ -12,10 +12,12 @@ mod nats;
 mod process;
 mod programs;
 mod rabbitmq;
+mod slapd;
 
 pub use nats::{NATS, Nats};
 pub use programs::Program;
 pub use rabbitmq::{RABBITMQ, RABBITMQ_FOLDER, RabbitMq};
+pub use slapd::{Slapd, SlapdSetup};
 
 /// Who may do everything on every server.
 pub const USER: &str = "admin";

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -86,6 +86,19 @@ impl Home {
             }
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Waits until somebody listens at a port of this machine.
+    pub(crate) fn wait_for_port(&mut self, port: u16) -> Result<()> {
+        let patience = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if Instant::now() > patience {
+                self.kill()?;
+                bail!("nobody listens at port {port} after {PATIENCE:?}");
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Ends the process in order, and waits for its end.

@@ -16,11 +16,33 @@ pub enum Program {
     RabbitMqControl,
     /// Is a NATS server.
     NatsServer,
+    /// Is OpenLDAP's server.
+    Slapd,
+    /// Fills a slapd's database.
+    SlapAdd,
+    /// Adds entries to a directory.
+    LdapAdd,
+    /// Modifies entries.
+    LdapModify,
+    /// Deletes entries.
+    LdapDelete,
+    /// Searches a directory.
+    LdapSearch,
 }
 
 impl Program {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::RabbitMqServer, Self::RabbitMqControl, Self::NatsServer];
+    pub const ALL: &[Self] = &[
+        Self::RabbitMqServer,
+        Self::RabbitMqControl,
+        Self::NatsServer,
+        Self::Slapd,
+        Self::SlapAdd,
+        Self::LdapAdd,
+        Self::LdapModify,
+        Self::LdapDelete,
+        Self::LdapSearch,
+    ];
 
     /// Its file, if it is there.
     #[must_use]
@@ -37,6 +59,8 @@ impl Program {
         match self {
             Self::RabbitMqServer | Self::RabbitMqControl => "rabbitmq-server",
             Self::NatsServer => "nats-server",
+            Self::Slapd | Self::SlapAdd => "slapd",
+            Self::LdapAdd | Self::LdapModify | Self::LdapDelete | Self::LdapSearch => "ldap-utils",
         }
     }
 
@@ -53,6 +77,12 @@ impl Program {
             Self::RabbitMqServer => "rabbitmq-server",
             Self::RabbitMqControl => "rabbitmqctl",
             Self::NatsServer => "nats-server",
+            Self::Slapd => "slapd",
+            Self::SlapAdd => "slapadd",
+            Self::LdapAdd => "ldapadd",
+            Self::LdapModify => "ldapmodify",
+            Self::LdapDelete => "ldapdelete",
+            Self::LdapSearch => "ldapsearch",
         }
     }
 
@@ -65,6 +95,10 @@ impl Program {
                 "/opt/homebrew/opt/rabbitmq/sbin",
                 "/usr/local/opt/rabbitmq/sbin",
             ],
+            // Debian has some of them where only root looks.
+            Self::Slapd | Self::SlapAdd | Self::LdapAdd | Self::LdapModify | Self::LdapDelete | Self::LdapSearch => {
+                &["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/local/libexec"]
+            }
             Self::NatsServer => &["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"],
         }
     }

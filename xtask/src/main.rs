@@ -14,7 +14,6 @@ mod new_connector;
 mod servers {
     pub(crate) mod brokers;
     mod packages;
-    pub(crate) mod slapd;
 }
 mod shell;
 mod test;

@@ -17,7 +17,6 @@ pub(crate) struct Options {
 /// Something failed. What comes after a failure still runs, so that one run tells all.
 pub(crate) fn run(options: Options) -> Result<()> {
     shell::need_sqlite3()?;
-    servers::slapd::need()?;
     // One of each serves all tests: it takes seconds to start.
     let brokers = servers::brokers::start()?;
     // The end-to-end tests belong to a package of their own, and cargo would not build another package's binary for them.

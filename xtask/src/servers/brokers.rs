@@ -16,7 +16,7 @@ pub(crate) struct Brokers {
     nats: Nats,
 }
 
-/// Sees to it that RabbitMQ and NATS are installed.
+/// Sees to it that the servers are installed which tests start: RabbitMQ, NATS, and slapd with its tools.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub(crate) fn need() -> Result<()> {
     let missing = || Program::ALL.iter().find(|program| program.path().is_none());
     let mut packages: Vec<_> = Program::ALL.iter().filter(|program| program.path().is_none()).map(|p| p.package()).collect();
     packages.dedup();
-    packages::need("the tests of message sources", &packages, || missing().map(ToString::to_string))
+    packages::need("the tests", &packages, || missing().map(ToString::to_string))
 }
 
 /// Starts both, after [`need`].
