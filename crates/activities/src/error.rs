@@ -49,6 +49,24 @@ pub enum Category {
     Generic,
 }
 
+impl Category {
+    /// The name in definitions and reports: `policyThreshold`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Security => "security",
+            Self::Policy => "policy",
+            Self::Application => "application",
+            Self::PolicyThreshold => "policyThreshold",
+            Self::Schema => "schema",
+            Self::Configuration => "configuration",
+            Self::Unsupported => "unsupported",
+            Self::Generic => "generic",
+        }
+    }
+}
+
 impl From<ErrorKind> for Category {
     fn from(kind: ErrorKind) -> Self {
         match kind {

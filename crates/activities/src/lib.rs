@@ -6,11 +6,16 @@
 //! [`prepare`] reads nothing but definitions and the resource's schema, and refuses whatever is wrong with them;
 //! [`execute`] does the work and always gives a [`RunReport`]; [`explain`] says what would be done.
 
+mod changes;
 mod connectors;
 mod engine;
 mod error;
 mod error_handling;
 mod explain;
+mod feed;
+mod inbox;
+mod listen;
+mod live_sync;
 mod objects;
 mod part;
 mod plan;
@@ -28,6 +33,7 @@ mod tokens;
 mod trigger_scan;
 mod triggers;
 mod unused;
+mod watermark;
 
 pub use connectors::{Connectors, OpenError, ResourceEntry};
 pub use engine::{Clock, Engine, SystemClock};

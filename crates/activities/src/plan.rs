@@ -28,6 +28,10 @@ const RECONCILIATION: [(&str, ActivityKind, bool); 5] = [
     ("remainingShadows", ActivityKind::RemainingShadows, false),
 ];
 
+/// What can be run, for those who want something else.
+const RUNNABLE: &str = "import, reconciliation, liveSynchronization, asynchronousUpdate, shadowReclassification, shadowCleanup and \
+                        triggerScan can be run";
+
 /// What a task does.
 pub(crate) struct Plan<'a> {
     /// The activities as they are nested.
@@ -100,6 +104,8 @@ fn kinds(work: &WorkKind) -> &'static [(&'static str, ActivityKind, bool)] {
         WorkKind::Import => &[("", ActivityKind::Import, false)],
         WorkKind::Reconciliation => &RECONCILIATION,
         WorkKind::ShadowReclassification => &[("", ActivityKind::ShadowReclassification, false)],
+        WorkKind::LiveSynchronization => &[("", ActivityKind::LiveSynchronization, false)],
+        WorkKind::AsynchronousUpdate => &[("", ActivityKind::AsynchronousUpdate, false)],
         WorkKind::ShadowCleanup => &[("", ActivityKind::ShadowCleanup, false)],
         WorkKind::TriggerScan => &[("", ActivityKind::TriggerScan, false)],
         _ => &[],
@@ -172,8 +178,7 @@ impl<'a> Planner<'_, 'a> {
         let kinds = kinds(&work.kind);
         if kinds.is_empty() {
             let message = format!("the activity '{}' cannot be run yet", work.kind.as_str());
-            return Err(Diagnostic::error("not-supported", &work.place, message)
-                .with_help("import, reconciliation, shadowReclassification, shadowCleanup and triggerScan can be run"));
+            return Err(Diagnostic::error("not-supported", &work.place, message).with_help(RUNNABLE));
         }
         let is_simple = matches!(kinds, [("", ..)]);
         let names: Vec<&str> = kinds.iter().map(|(name, ..)| *name).collect();

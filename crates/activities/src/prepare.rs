@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tidelock_connector_api::{Connector, ErrorKind};
-use tidelock_model::definition::{Activity, AdministrativeAvailability, Resource, ResourceObjectSet, Task};
+use tidelock_connector_api::{Connector, ErrorKind, TokenPrecision};
+use tidelock_model::definition::{Activity, AdministrativeAvailability, Resource, ResourceObjectSet, Task, Work};
 use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 use tidelock_repo::{IndexedItem, OperationStatus, ResultFilter};
 use tidelock_resolver::channel::Channel;
@@ -19,6 +19,7 @@ use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
+use crate::tokens::Following;
 use crate::trigger_scan::{self, Scan};
 use crate::unused;
 
@@ -75,6 +76,8 @@ pub(crate) struct Step {
     pub(crate) skipped: bool,
     /// How old shadows are that a cleanup is for.
     pub(crate) interval: Option<tidelock_model::definition::Duration>,
+    /// How changes are followed, by activities that take them over.
+    pub(crate) following: Option<Following>,
     /// The objects as the definition has them.
     pub(crate) given: ResourceObjectSet,
     /// Where to find them.
@@ -201,11 +204,11 @@ fn activity(task: &Task) -> Result<&Activity, Diagnostic> {
         let error = Diagnostic::error("no-activity", &task.place, "the task has no activity");
         match &task.handler_uri {
             Some(handler) => error.with_help(format!(
-                "'handlerUri' is the form of midPoint 4.3, and this one is not known; say <activity><work>…</work></activity> instead (it is at {})",
+                "'handlerUri' is the form of midPoint 4.3, and this one is not known; say what is to be done in 'activity' and its 'work' instead (it is at {})",
                 handler.place
             )),
             None => {
-                error.with_help("add an 'activity' with its 'work', such as <activity><work><import>…</import></work></activity>")
+                error.with_help("add an 'activity', and in it a 'work' with what is to be done, such as an 'import'")
             }
         }
     })
@@ -235,7 +238,8 @@ impl Opening<'_> {
             let given = work.objects.clone().unwrap_or_default();
             let reach = Reach::Due(self.scan(&work.place, &given, profile, diagnostics).await?);
             let (path, group) = (path.into(), group.into());
-            return Ok(Step { path, group, activity, mode, skipped, interval: None, given, reach, workers, errors });
+            let (interval, following) = (None, None);
+            return Ok(Step { path, group, activity, mode, skipped, interval, following, given, reach, workers, errors });
         }
         let given = work.objects.clone().ok_or_else(|| refused(diagnostics, object_set::no_resource(&work.place)))?;
         let oid = object_set::resource_oid(&given).map_err(|error| refused(diagnostics, error))?.clone();
@@ -247,17 +251,21 @@ impl Opening<'_> {
                 );
             return Err(refused(diagnostics, error));
         }
+        let following = Following::new(work, &given, mode).map_err(|error| refused(diagnostics, error))?;
         let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place).clone();
         let scope = match self.target(&oid, &place, diagnostics).await? {
             Err(unusable) => Err(unusable),
             Ok(target) => {
                 let set = resolve(activity, &given, &target.policy, profile, diagnostics)?;
+                if let Err(error) = can_follow(activity, &target, &set, work, &given) {
+                    return Err(refused(diagnostics, error));
+                }
                 Ok(StepScope { target, set })
             }
         };
         let (path, group) = (path.into(), group.into());
         let reach = Reach::Resource(scope);
-        Ok(Step { path, group, activity, mode, skipped, interval, given, reach, workers, errors })
+        Ok(Step { path, group, activity, mode, skipped, interval, following, given, reach, workers, errors })
     }
 
     /// A scan of triggers is for one resource if its set names one, else for all that have something due.
@@ -404,6 +412,43 @@ fn resolve(
         }
     }
     Ok(set)
+}
+
+/// Whether a resource tells of changes as an activity needs them.
+fn can_follow(
+    activity: ActivityKind,
+    target: &Target,
+    set: &ObjectSet,
+    work: &Work,
+    given: &ResourceObjectSet,
+) -> Result<(), Diagnostic> {
+    let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place);
+    let name = target.resource.name.as_ref().map_or_else(|| target.oid.to_string(), |name| name.value.clone());
+    if activity == ActivityKind::AsynchronousUpdate && target.connector.async_updates().is_none() {
+        let message = format!("the resource '{name}' does not send changes");
+        return Err(Diagnostic::error("not-supported", place, message).with_help(
+            "use a liveSynchronization or a reconciliation, or add a connector to the resource that listens to a queue of changes",
+        ));
+    }
+    if activity != ActivityKind::LiveSynchronization {
+        return Ok(());
+    }
+    let Some(live) = target.connector.live_sync() else {
+        let message = format!("the resource '{name}' cannot say what has changed since the last time");
+        return Err(Diagnostic::error("not-supported", place, message)
+            .with_help("use a reconciliation, or configure the connector so that it can (see its documentation)"));
+    };
+    if set.class.is_none() && !live.all_classes() {
+        let message = format!("the resource '{name}' says what has changed for one object class at a time");
+        return Err(Diagnostic::error("no-object-class", &given.place, message)
+            .with_help("add 'kind' and 'intent' of an object type, or 'objectclass'"));
+    }
+    let batch = work.batch_size.as_ref().filter(|size| size.value > 0);
+    if let Some(size) = batch.filter(|_| live.token_precision() == TokenPrecision::EndOfRun) {
+        let message = format!("'batchSize' cannot be used: the resource '{name}' can only go on after all changes of a run");
+        return Err(Diagnostic::error("batch-size-without-precise-token", &size.place, message).with_help("remove 'batchSize'"));
+    }
+    Ok(())
 }
 
 /// Objects that are not read are known by what their shadows keep, and that may be too little to react to.

@@ -20,7 +20,7 @@ use crate::state::{RealizationOf, TaskRecord};
 use crate::statistics::{Outcome, Passage, Statistics};
 use crate::synchronize::{Circumstances, Decided, ItemError, Stop, Work, failed_alone};
 use crate::tokens::token_text;
-use crate::{objects, shadows, trigger_scan};
+use crate::{listen, live_sync, objects, shadows, trigger_scan};
 
 /// How often a single object is decided again after somebody else was faster.
 const MOST_ATTEMPTS: u32 = 3;
@@ -49,12 +49,15 @@ pub async fn execute(engine: &Engine, prepared: Prepared, task: Oid, control: &C
     let of = RealizationOf { activity, mode: prepared.mode, set: prepared.set_text() };
     let stored = home.task_state(&task).await?;
     let began = engine.clock.now();
-    let record = TaskRecord::begin(stored.as_deref(), of, began);
+    // What takes over changes begins anew each time: it has nothing to go through to the end.
+    let goes_on = prepared.steps.iter().any(|step| step.following.is_none());
+    let record = TaskRecord::begin(stored.as_deref().filter(|_| goes_on), of, began);
+    let original = Arc::clone(&engine.repo);
     let engine = Engine { repo: Arc::clone(&home), ..engine.clone() };
     let copy = is_preview.then(|| Arc::clone(&home));
     let (indexed, tally) = (Vec::new(), Tally::default());
     let notes = Diagnostics::new();
-    let mut run = Run { engine, control, task, record, began, home, copy, number: 0, indexed, tally, done: 0, notes };
+    let mut run = Run { engine, control, task, record, began, home, original, copy, number: 0, indexed, tally, done: 0, notes };
     let mut end = End::Complete;
     for step in &prepared.steps {
         end = run.step(&prepared, step).await?;
@@ -108,7 +111,9 @@ pub(crate) struct Run<'a> {
     pub(crate) number: u32,
     pub(crate) record: TaskRecord,
     /// Where the state of the task belongs.
-    pub(crate) home: Arc<dyn Repo>,
+    home: Arc<dyn Repo>,
+    /// The repository itself, whatever is done on a copy: where positions in sources of changes are kept.
+    pub(crate) original: Arc<dyn Repo>,
     /// What previews work on: those that follow one another see what the ones before did.
     copy: Option<Arc<dyn Repo>>,
     indexed: Vec<IndexedItem>,
@@ -137,7 +142,11 @@ impl Run<'_> {
                 return Ok(End::Broken(unusable.run_status, Box::new(unusable.error.clone())));
             }
         };
-        if step.activity == ActivityKind::ResourceObjects {
+        if step.following.is_some() {
+            // Each run is a new one; what the last one did is done.
+            self.record.realization.forget(&step.path);
+        }
+        if step.activity == ActivityKind::ResourceObjects || step.following.is_some() {
             // Reading starts over whenever it was interrupted, so what counts as not met does too.
             let now = self.engine.clock.now().as_millis();
             self.record.realization.reading_started.insert(step.group.to_string(), now);
@@ -148,6 +157,13 @@ impl Run<'_> {
             ActivityKind::OperationCompletion => self.complete_operations(&part).await,
             ActivityKind::RemainingShadows => shadows::remaining(self, &part).await,
             ActivityKind::ShadowCleanup => shadows::cleanup(self, &part, step).await,
+            ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate => {
+                let Some(following) = &step.following else { return Ok(End::Complete) };
+                match step.activity {
+                    ActivityKind::LiveSynchronization => live_sync::synchronize(self, &part, following).await,
+                    _ => listen::listen(self, &part, following).await,
+                }
+            }
             _ => objects::synchronize(self, &part).await,
         }
     }

@@ -45,25 +45,30 @@ async fn look_after_all(run: &mut Run<'_>, part: &Arc<Part>, level: SyncLevel, u
     let results = part.results.clone().filter(|_| part.selects(FailedSelection::Narrow));
     let which = Remaining { filter: part.known_shadows(), level, until, results };
     run.begin(&part.path, None);
-    let mut after: Option<ShadowKey> = None;
-    let end = loop {
-        if run.is_cancelled() {
-            break End::Interrupted;
-        }
-        let shadows = run.engine.repo.remaining(&which, after, part.chunk).await?;
-        let Some(last) = shadows.last() else { break End::Complete };
-        after = Some(last.key);
-        let missed = match look_after(part, shadows).await? {
-            Ok(missed) => missed,
-            Err(error) => break End::of_error(&error, &part.place),
-        };
-        if let Some(end) = run.work(part, Work::Missed(missed)).await? {
-            break end;
-        }
-    };
+    let end = go_through(run, part, &which).await?;
     run.end(&part.path, began, &end);
     run.save().await?;
     Ok(end)
+}
+
+/// Reads the objects of these shadows; those that are gone die.
+pub(crate) async fn go_through(run: &mut Run<'_>, part: &Arc<Part>, which: &Remaining) -> Result<End, RunError> {
+    let mut after: Option<ShadowKey> = None;
+    loop {
+        if run.is_cancelled() {
+            return Ok(End::Interrupted);
+        }
+        let shadows = run.engine.repo.remaining(which, after, part.chunk).await?;
+        let Some(last) = shadows.last() else { return Ok(End::Complete) };
+        after = Some(last.key);
+        let missed = match look_after(part, shadows).await? {
+            Ok(missed) => missed,
+            Err(error) => return Ok(End::of_error(&error, &part.place)),
+        };
+        if let Some(end) = run.work(part, Work::Missed(missed)).await? {
+            return Ok(end);
+        }
+    }
 }
 
 /// Reads shadows on the resource, those of them that are meant. Gives the error if that ends the run.

@@ -90,6 +90,11 @@ impl Realization {
         &mut self.activities[at]
     }
 
+    /// Begins the report of a part anew.
+    pub(crate) fn forget(&mut self, path: &str) {
+        *self.activity(path) = ActivityReport { path: path.to_owned(), ..ActivityReport::default() };
+    }
+
     /// The time before which shadows count as not met by the activity of this path: when the resource was begun to be read, or
     /// when all began.
     pub(crate) fn started_at(&self, group: &str) -> Timestamp {

@@ -1,14 +1,26 @@
 //! Whose a token is, and how tokens are shown to people.
 
 use tidelock_model::Diagnostic;
-use tidelock_model::definition::{Activity, ResourceObjectSet, Task, Work, WorkKind, base64};
+use tidelock_model::definition::{Activity, At, ResourceObjectSet, Task, Work, WorkKind, base64};
 use tidelock_repo::TokenKey;
 use tidelock_resolver::object_set;
 
 use crate::error::RunError;
+use crate::report::Mode;
 
 /// What the text of a token begins with where the token is no text.
 const BASE64: &str = "base64:";
+
+/// How an activity follows the changes of a resource.
+#[derive(Clone, Debug)]
+pub(crate) struct Following {
+    /// Whose token it moves.
+    pub(crate) key: TokenKey,
+    /// Whether it moves the token, in the mode in which it is run.
+    pub(crate) moves: bool,
+    /// The most changes of a run.
+    pub(crate) most: Option<u64>,
+}
 
 /// Whose tokens a task moves: of each of its live synchronizations and asynchronous updates, in their order; none of a task that
 /// has neither. Nothing is looked up.
@@ -47,8 +59,35 @@ pub fn token_of_text(text: &str) -> Option<Box<[u8]>> {
     }
 }
 
+impl Following {
+    /// How this work, run in this mode, follows changes; none if it does not.
+    ///
+    /// # Errors
+    /// Numbers that mean nothing.
+    pub(crate) fn new(work: &Work, set: &ResourceObjectSet, mode: Mode) -> Result<Option<Self>, Diagnostic> {
+        if !moves_token(work) {
+            return Ok(None);
+        }
+        let is_set = |flag: &Option<At<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
+        let moves = match mode {
+            Mode::Full => true,
+            Mode::DryRun => is_set(&work.update_live_sync_token_in_dry_run),
+            Mode::Preview => is_set(&work.update_live_sync_token_in_preview_mode),
+            Mode::None => false,
+        };
+        let most = match work.batch_size.as_ref().filter(|_| work.kind == WorkKind::LiveSynchronization) {
+            None => None,
+            Some(size) => Some(u64::try_from(size.value).map_err(|_| {
+                Diagnostic::error("bad-value", &size.place, "'batchSize' is negative")
+                    .with_help("say how many changes one run takes at most; 0, or no 'batchSize', is no limit")
+            })?),
+        };
+        Ok(Some(Self { key: token_key(&work.kind, set)?, moves, most: most.filter(|most| *most > 0) }))
+    }
+}
+
 /// Whose token the changes of an object set move. Equal for two activities that are for the same changes.
-pub(crate) fn token_key(kind: &WorkKind, set: &ResourceObjectSet) -> Result<TokenKey, Diagnostic> {
+fn token_key(kind: &WorkKind, set: &ResourceObjectSet) -> Result<TokenKey, Diagnostic> {
     let resource = object_set::resource_oid(set)?.clone();
     let mut text = Vec::new();
     // Of an asynchronous update, the resource alone says what comes.

@@ -2,20 +2,24 @@
 
 #![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "a test may fail loudly, and not every test uses everything")]
 
+pub mod brittle;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tidelock_activities::{
     Clock, Connectors, Control, Definitions, Engine, NoProgress, OpenError, Options, Prepared, ResourceEntry, RunError,
     RunReport, execute, prepare,
 };
-use tidelock_connector_api::{Connector, async_trait, memory::Memory};
+use tidelock_connector_api::memory::{self, Memory};
+use tidelock_connector_api::{Connector, async_trait};
 use tidelock_model::definition::{Definition, Resource, read_file};
 use tidelock_model::document::Format;
 use tidelock_model::object::{Focus, FocusType, Schema};
 use tidelock_model::{Diagnostics, Items, Oid, Timestamp, Value, Values};
-use tidelock_repo::{Repo, ShadowFilter};
+use tidelock_repo::{Repo, ShadowFilter, TokenKey};
 use tokio_util::sync::CancellationToken;
 
 pub const CLASS: &str = "AccountObjectClass";
@@ -105,7 +109,17 @@ impl World {
     }
 
     pub fn with(definition: &str, repo: Arc<dyn Repo>) -> Self {
-        let resource = Memory::new(Schema::default().with_class(CLASS, "uid", &["uid", "number", "mail", "unit", "kind"]));
+        Self::of(definition, repo, memory::Options::default())
+    }
+
+    /// A world whose resource tells of changes.
+    pub fn changing(options: memory::Options) -> Self {
+        Self::of(RESOURCE, Arc::new(tidelock_repo::memory::Memory::new()), options)
+    }
+
+    pub fn of(definition: &str, repo: Arc<dyn Repo>, options: memory::Options) -> Self {
+        let schema = Schema::default().with_class(CLASS, "uid", &["uid", "number", "mail", "unit", "kind"]);
+        let resource = Memory::with_options(schema, options);
         let opened: Arc<dyn Connectors> = Arc::new(Only(resource.clone()));
         let clock = Arc::new(Ticking(AtomicI64::new(1_000_000)));
         let engine = Engine { repo, connectors: Arc::clone(&opened), clock };
@@ -172,9 +186,21 @@ impl World {
     }
 
     pub async fn run_until(&self, task: &str, options: &Options, cancel: CancellationToken) -> RunReport {
-        let prepared = self.prepare(task, options).await.unwrap();
-        let control = Control { cancel, progress: Arc::new(NoProgress), until_idle: None };
-        execute(&self.engine, prepared, Oid::new("task"), &control).await.unwrap()
+        self.try_run(task, options, cancel).await.unwrap()
+    }
+
+    /// Runs a task on a repository that may fail. A listening task ends when nothing more is there.
+    pub async fn try_run(&self, task: &str, options: &Options, cancel: CancellationToken) -> Result<RunReport, RunError> {
+        let prepared = self.prepare(task, options).await?;
+        let control = Control { cancel, progress: Arc::new(NoProgress), until_idle: Some(Duration::from_millis(20)) };
+        execute(&self.engine, prepared, Oid::new("task"), &control).await
+    }
+
+    /// The stored token of a set, as text.
+    pub async fn token(&self, set: &str) -> Option<String> {
+        let key = TokenKey { resource: Oid::new("hr"), set: set.into() };
+        let tokens = self.engine.repo.tokens(&key).await.unwrap();
+        tokens.first().map(|token| tidelock_activities::token_text(&token.value))
     }
 
     /// Everything in the repository, generated OIDs and times aside.
@@ -245,7 +271,11 @@ pub fn whole(items: &str) -> String {
 
 /// This work on this object set, with more items of the work.
 pub fn work(work: &str, set: &str, more: &str) -> String {
-    let objects = if work == "shadowCleanup" { "shadows" } else { "resourceObjects" };
+    let objects = match work {
+        "shadowCleanup" => "shadows",
+        "asynchronousUpdate" => "updatedResourceObjects",
+        _ => "resourceObjects",
+    };
     format!(r#"<work><{work}><{objects}><resourceRef oid="hr"/>{set}</{objects}>{more}</{work}></work>"#)
 }
 
@@ -258,6 +288,14 @@ pub fn import() -> String {
 
 pub fn reconciliation() -> String {
     task("reconciliation", "<objectclass>ri:AccountObjectClass</objectclass>")
+}
+
+pub fn live_sync() -> String {
+    task("liveSynchronization", ALL)
+}
+
+pub fn listening() -> String {
+    task("asynchronousUpdate", "")
 }
 
 /// The report without times.
@@ -291,6 +329,13 @@ pub fn summary(report: &RunReport) -> String {
             if (actions.add, actions.modify, actions.delete) != (0, 0, 0) {
                 writeln!(text, "  {object}: add {} modify {} delete {}", actions.add, actions.modify, actions.delete).unwrap();
             }
+        }
+        if let Some(token) = &activity.token {
+            let show = |token: &Option<String>| token.as_deref().unwrap_or("none").to_owned();
+            writeln!(text, "  token {} -> {}", show(&token.before), show(&token.after)).unwrap();
+        }
+        if let Some(listening) = &activity.listening {
+            writeln!(text, "  listening {listening:?}").unwrap();
         }
         for failure in &activity.failures {
             writeln!(text, "  {} [{:?}] {}", failure.object, failure.category, failure.message).unwrap();

@@ -1,0 +1,289 @@
+//! From what a resource says has changed to what can be synchronized: whole objects, and those that are gone.
+//!
+//! Changes stay in their order. Those of one object are taken over one after the other, each when the ones before it are
+//! committed; so of any number of changes, only the longest beginning is taken in which no object comes twice.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Modification};
+use tidelock_model::object::{Exclusion, ObjectClass, ResourceObject};
+use tidelock_repo::{KnownShadow, ShadowKey, StoredShadow};
+use tidelock_resolver::cached;
+
+use crate::error::Category;
+use crate::part::Part;
+use crate::source::{self, FailedItem, GoneObject, Item};
+
+/// A change that a resource has told of, checked as far as it goes without asking anybody.
+#[derive(Clone)]
+pub(crate) enum Incoming {
+    /// All is known.
+    Ready(Item),
+    /// Attributes of the object have changed.
+    Delta(Subject, Vec<Modification>),
+    /// Something about the object has changed.
+    Notification(Subject),
+    /// The object of this identifier is gone; nobody says of which class it was.
+    Gone(Box<str>),
+}
+
+/// The object that a change is about.
+#[derive(Clone)]
+pub(crate) struct Subject {
+    class: Arc<ObjectClass>,
+    /// The primary identifier, as the resource spells it.
+    identifier: Box<str>,
+    normalized: Box<str>,
+}
+
+/// Checks a change.
+pub(crate) fn take(part: &Part, change: Change) -> Incoming {
+    let Change { class, identifier, kind } = change;
+    let class = match &kind {
+        ChangeKind::Full(object) => Some(Arc::clone(&object.class)),
+        _ => class.or_else(|| part.set.class.as_ref().map(|class| Arc::clone(&class.name))),
+    };
+    if let (Some(wanted), Some(class)) = (&part.set.class, &class)
+        && wanted.name != *class
+    {
+        return Incoming::Ready(Item::PassedOver(Exclusion::NotApplicableForTask));
+    }
+    if let ChangeKind::Full(object) = kind {
+        return Incoming::Ready(source::admit(part, object));
+    }
+    if identifier.is_empty() {
+        return failed("a change", None, Category::Schema, "the change does not say which object it is about");
+    }
+    let known = class.as_ref().and_then(|class| part.policy.schema.class(class));
+    match (kind, known) {
+        (ChangeKind::Deleted(_), Some(class)) => {
+            let identifier = class.normalize_identifier(&identifier).into();
+            Incoming::Ready(Item::Gone(GoneObject { class: Arc::clone(&class.name), identifier }))
+        }
+        // Of a class that the schema does not have nobody is known.
+        (ChangeKind::Deleted(_), None) if class.is_some() => {
+            Incoming::Ready(Item::PassedOver(Exclusion::SynchronizationNotNeeded))
+        }
+        (ChangeKind::Deleted(_), None) => Incoming::Gone(identifier),
+        (ChangeKind::Delta(modifications), Some(class)) => Incoming::Delta(Subject::new(class, identifier), modifications),
+        (ChangeKind::Notification, Some(class)) => Incoming::Notification(Subject::new(class, identifier)),
+        (_, None) => {
+            let message = match class {
+                Some(_) => "the change is about an object of a class that the schema does not have",
+                None => "the change does not say of which class its object is",
+            };
+            failed(&identifier, None, Category::Schema, message)
+        }
+        (ChangeKind::Full(_), Some(_)) => Incoming::Ready(Item::PassedOver(Exclusion::SynchronizationNotNeeded)),
+    }
+}
+
+/// A change that cannot be read.
+pub(crate) fn unreadable(part: &Part, error: &Error) -> Incoming {
+    failed(&source::unreadable(error), source::identity(part, error), error.kind().into(), error.full_message())
+}
+
+/// A failure that stands for a change.
+pub(crate) fn failed(
+    object: &str,
+    identity: Option<(Arc<str>, Box<str>)>,
+    category: Category,
+    message: impl Into<String>,
+) -> Incoming {
+    Incoming::Ready(Item::Failed(FailedItem { object: object.to_owned(), category, message: message.into(), identity }))
+}
+
+/// How many of these changes, from the first, are about objects that differ; at most so many.
+pub(crate) fn different<'c>(part: &Part, changes: impl IntoIterator<Item = &'c Incoming>, most: usize) -> usize {
+    let mut met: HashSet<(&str, Cow<'_, str>)> = HashSet::new();
+    let mut count = 0;
+    for change in changes.into_iter().take(most) {
+        let is_new = match change {
+            Incoming::Ready(item) => item.identity().is_none_or(|(class, id)| met.insert((class, Cow::Borrowed(id)))),
+            Incoming::Delta(subject, _) | Incoming::Notification(subject) => {
+                met.insert((&subject.class.name, Cow::Borrowed(&*subject.normalized)))
+            }
+            // It may be of any class.
+            Incoming::Gone(identifier) => {
+                let classes = part.policy.schema.classes.iter();
+                classes.fold(true, |is_new, class| met.insert((&class.name, class.normalize_identifier(identifier))) && is_new)
+            }
+        };
+        if !is_new {
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Finds out what became of the objects, which all differ: by what is kept of them, else on the resource, with one question for
+/// each class.
+///
+/// The inner error is the resource's, where it cannot be asked.
+pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Result<Vec<Item>, Error>, tidelock_repo::Error> {
+    let known = known(part, &changes).await?;
+    let mut items: Vec<Option<Item>> = Vec::with_capacity(changes.len());
+    let mut asked: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
+    let mut open: HashMap<usize, (Subject, Vec<Modification>)> = HashMap::new();
+    let mut enough: HashMap<usize, bool> = HashMap::new();
+    let mut lost: Vec<(usize, Box<str>)> = Vec::new();
+    for (at, change) in changes.into_iter().enumerate() {
+        let (subject, modifications) = match change {
+            Incoming::Ready(item) => {
+                items.push(Some(item));
+                continue;
+            }
+            Incoming::Gone(identifier) => {
+                items.push(None);
+                lost.push((at, identifier));
+                continue;
+            }
+            Incoming::Delta(subject, modifications) => (subject, modifications),
+            Incoming::Notification(subject) => (subject, Vec::new()),
+        };
+        let stored =
+            known.get(&at).filter(|(known, stored)| known.fingerprint.is_some() && keeps_enough(part, stored, &mut enough));
+        items.push(match stored {
+            Some((_, stored)) if !subject.is_renamed_by(&modifications) => {
+                Some(source::admit(part, changed(&subject, &modifications, stored)))
+            }
+            _ => {
+                asked.entry(Arc::clone(&subject.class.name)).or_default().push(at);
+                open.insert(at, (subject, modifications));
+                None
+            }
+        });
+    }
+    for (at, item) in gone(part, &lost).await? {
+        items[at] = Some(item);
+    }
+    for (class, asked) in asked {
+        let subjects: Vec<&str> = asked.iter().filter_map(|at| open.get(at)).map(|(subject, _)| &*subject.identifier).collect();
+        let read = match part.connector.get_many(&class, &subjects).await {
+            Ok(read) if read.len() == subjects.len() => read.into_iter().map(Some).collect(),
+            Ok(_) => {
+                let message = "the connector answered for another number of objects than it was asked for";
+                return Ok(Err(Error::new(ErrorKind::Unexpected, message)));
+            }
+            Err(error) if error.kind() == ErrorKind::Unsupported => subjects.iter().map(|_| None).collect::<Vec<_>>(),
+            Err(error) => return Ok(Err(error)),
+        };
+        for (at, read) in asked.into_iter().zip(read) {
+            let Some((subject, modifications)) = open.remove(&at) else { continue };
+            items[at] = Some(match read {
+                Some(read) => found(part, subject, read),
+                None => unread(part, subject, &modifications, known.get(&at).map(|(_, stored)| stored)),
+            });
+        }
+    }
+    // Every change has become an item by now.
+    Ok(Ok(items.into_iter().flatten().collect()))
+}
+
+/// What is stored of the objects of which a change says only a part, by the position of the change.
+async fn known(part: &Part, changes: &[Incoming]) -> Result<HashMap<usize, (KnownShadow, StoredShadow)>, tidelock_repo::Error> {
+    let mut asked: BTreeMap<&Arc<str>, Vec<(usize, &Subject)>> = BTreeMap::new();
+    for (at, change) in changes.iter().enumerate() {
+        if let Incoming::Delta(subject, _) = change {
+            asked.entry(&subject.class.name).or_default().push((at, subject));
+        }
+    }
+    let mut found: Vec<(usize, KnownShadow)> = Vec::new();
+    for (class, asked) in asked {
+        let identifiers = asked.iter().map(|(_, subject)| subject.normalized.clone()).collect();
+        let known = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
+        found.extend(asked.iter().zip(known).filter_map(|((at, _), known)| Some((*at, known?))));
+    }
+    if found.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let keys: Vec<ShadowKey> = found.iter().map(|(_, known)| known.key).collect();
+    let stored = part.engine.repo.load(&keys).await?;
+    Ok(found.into_iter().zip(stored).filter_map(|((at, known), stored)| Some((at, (known, stored?)))).collect())
+}
+
+/// Whether a shadow keeps whatever matters to synchronizing its object.
+fn keeps_enough(part: &Part, stored: &StoredShadow, known: &mut HashMap<usize, bool>) -> bool {
+    let type_ = stored.shadow.object_type.as_ref().and_then(|id| part.policy.type_of(id));
+    type_.is_some_and(|at| *known.entry(at).or_insert_with(|| cached::missing(&part.policy.types[at]).is_empty()))
+}
+
+/// The object of a shadow, changed.
+fn changed(subject: &Subject, modifications: &[Modification], stored: &StoredShadow) -> ResourceObject {
+    let mut attributes = stored.shadow.attributes.clone();
+    for modification in modifications {
+        modification.apply(&mut attributes, &subject.class);
+    }
+    ResourceObject { class: Arc::clone(&subject.class.name), identifier: subject.identifier.clone(), attributes, origin: None }
+}
+
+/// What a read has said.
+fn found(part: &Part, subject: Subject, read: Result<Option<ResourceObject>, Error>) -> Item {
+    match read {
+        Ok(Some(object)) => source::admit(part, object),
+        Ok(None) => Item::Gone(GoneObject { class: Arc::clone(&subject.class.name), identifier: subject.normalized }),
+        Err(error) => Item::Failed(FailedItem {
+            object: subject.identifier.to_string(),
+            category: error.kind().into(),
+            message: format!("the object could not be read: {}", error.full_message()),
+            identity: Some((Arc::clone(&subject.class.name), subject.normalized)),
+        }),
+    }
+}
+
+/// What is known of an object where the resource cannot be read: its shadow has to do.
+fn unread(part: &Part, subject: Subject, modifications: &[Modification], stored: Option<&StoredShadow>) -> Item {
+    match stored {
+        Some(stored) if !modifications.is_empty() && !subject.is_renamed_by(modifications) => {
+            source::admit(part, changed(&subject, modifications, stored))
+        }
+        _ => Item::Failed(FailedItem {
+            object: subject.identifier.to_string(),
+            category: Category::Unsupported,
+            message: "the change does not say all about the object, and the resource cannot be read".to_owned(),
+            identity: Some((Arc::clone(&subject.class.name), subject.normalized)),
+        }),
+    }
+}
+
+/// Objects that are gone, of whichever class, by the positions of the changes.
+async fn gone(part: &Part, lost: &[(usize, Box<str>)]) -> Result<Vec<(usize, Item)>, tidelock_repo::Error> {
+    let mut known: Vec<Vec<GoneObject>> = lost.iter().map(|_| Vec::new()).collect();
+    if !lost.is_empty() {
+        for class in &part.policy.schema.classes {
+            let normalized: Vec<Box<str>> = lost.iter().map(|(_, id)| class.normalize_identifier(id).into()).collect();
+            let found = part.engine.repo.look_up(&part.resource, &class.name, normalized.clone()).await?;
+            for ((known, identifier), found) in known.iter_mut().zip(normalized).zip(found) {
+                if found.is_some() {
+                    known.push(GoneObject { class: Arc::clone(&class.name), identifier });
+                }
+            }
+        }
+    }
+    let item = |identifier: &str, mut known: Vec<GoneObject>| match (known.pop(), known.is_empty()) {
+        (None, _) => Item::PassedOver(Exclusion::SynchronizationNotNeeded),
+        (Some(gone), true) => Item::Gone(gone),
+        (Some(_), false) => Item::Failed(FailedItem {
+            object: identifier.to_owned(),
+            category: Category::Schema,
+            message: "an object is gone, and there are several of its identifier, in different classes".to_owned(),
+            identity: None,
+        }),
+    };
+    Ok(lost.iter().zip(known).map(|((at, identifier), known)| (*at, item(identifier, known))).collect())
+}
+
+impl Subject {
+    fn new(class: &Arc<ObjectClass>, identifier: Box<str>) -> Self {
+        let normalized = class.normalize_identifier(&identifier).into();
+        Self { class: Arc::clone(class), identifier, normalized }
+    }
+
+    /// Whether the identifier itself is said to be another one, which then nobody but the resource can tell.
+    fn is_renamed_by(&self, modifications: &[Modification]) -> bool {
+        modifications.iter().any(|one| **one.attribute() == *self.class.primary_identifier)
+    }
+}

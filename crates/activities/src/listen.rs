@@ -1,0 +1,488 @@
+//! Asynchronous update: changes as the resource sends them.
+//!
+//! Messages are taken over in the order in which they arrive. What has arrived by the time is taken over at once: its effects are
+//! committed together with marks that it is, and then it is acknowledged, while the next messages are taken over already.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use tidelock_connector_api::{AsyncUpdates, Delivery, Error, Listening, MessageId, OnFailure, Token};
+use tidelock_model::{Diagnostic, Place};
+use tidelock_repo::{Batch, InboxEntry, InboxMarks};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::changes::{self, Incoming};
+use crate::error::RunError;
+use crate::feed::Feed;
+use crate::inbox::Inbox;
+use crate::live_sync::change;
+use crate::part::Part;
+use crate::report::{self, Mode, RunStatus, TokenMove};
+use crate::run::{End, OnStop, Run};
+use crate::synchronize::{ItemError, Stop, Work};
+use crate::tokens::{Following, token_text};
+use crate::watermark::Watermark;
+
+/// How many groups of messages are acknowledged at the same time, while further ones are taken over.
+const GROUPS: usize = 8;
+
+/// How long the end of listening waits for the last acknowledgements. Messages that are not acknowledged come again, and are
+/// recognized.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest wait before a message is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the reader sends.
+enum Arrived {
+    /// A message, with its changes.
+    Message(Delivery, Vec<Incoming>),
+    /// The source broke off.
+    Failed(Error),
+}
+
+/// Listens until it is told to stop, until nothing arrives any longer, or until the source or a failure ends it.
+pub(crate) async fn listen(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> Result<End, RunError> {
+    let began = Instant::now();
+    run.begin(&part.path, None);
+    let end = match part.connector.async_updates() {
+        None => End::of_error(&Error::unsupported("the resource sends no changes"), &part.place),
+        Some(source) => {
+            let end = receive(run, part, following, source).await?;
+            run.report(part).listening = Some(source.status().into());
+            end
+        }
+    };
+    run.end(&part.path, began, &end);
+    run.save().await?;
+    Ok(end)
+}
+
+async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, source: &dyn AsyncUpdates) -> Result<End, RunError> {
+    let token = run.original.tokens(&following.key).await?.into_iter().next();
+    if let Some(token) = &token {
+        let before = Some(token_text(&token.value));
+        run.report(part).token = Some(TokenMove { before: before.clone(), after: before });
+    }
+    let inbox = Inbox::new(run.original.inbox(&part.resource).await?);
+    let reader = Arc::clone(part);
+    let token = token.map(|token| Token::new(token.value));
+    let mut feed = Feed::start(part.chunk, |send| async move { read(&reader, token, send).await });
+    let mut listener = Listener {
+        part,
+        following,
+        inbox,
+        on_failure: source.on_failure(),
+        settles: part.mode == Mode::Full,
+        acknowledging: JoinSet::new(),
+        kept: Vec::new(),
+    };
+    let end = loop {
+        let arrived = tokio::select! {
+            biased;
+            () = run.control.cancel.cancelled() => break End::Interrupted,
+            arrived = feed.next(part.chunk) => arrived,
+            () = idle(run.control.until_idle) => break idle_end(source.status(), &part.place),
+        };
+        if arrived.is_empty() {
+            break closed_end(source.status(), &part.place);
+        }
+        if let Some(end) = listener.take(run, arrived).await? {
+            break end;
+        }
+    };
+    listener.finish().await;
+    feed.stop().await;
+    drop(listener);
+    Ok(end)
+}
+
+/// Reads messages, and checks their changes.
+async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
+    let Some(source) = part.connector.async_updates() else { return };
+    let mut stream = source.deliveries_after(token);
+    while let Some(delivery) = stream.next().await {
+        let arrived = match delivery {
+            Ok(mut delivery) => {
+                let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
+                    Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
+                    Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
+                };
+                Arrived::Message(delivery, changes)
+            }
+            Err(error) => Arrived::Failed(error),
+        };
+        let is_last = matches!(arrived, Arrived::Failed(_));
+        // Nobody listening is nobody's loss: what is not settled comes again.
+        if send.send(arrived).await.is_err() || is_last {
+            return;
+        }
+    }
+}
+
+/// What people call a message: nothing of its content.
+fn named(delivery: &Delivery) -> String {
+    delivery.id.as_ref().map_or_else(|| "a message without an identity".to_owned(), |id| format!("message {}", id.0))
+}
+
+/// Waits for so long; for ever where it is not said.
+async fn idle(until: Option<Duration>) {
+    match until {
+        Some(until) => tokio::time::sleep(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Nothing has arrived for as long as was wanted: either there is nothing, or it cannot arrive.
+fn idle_end(status: Listening, place: &Place) -> End {
+    match status {
+        Listening::Alive => End::Complete,
+        Listening::Reconnecting | Listening::Down => {
+            let message = format!("nothing arrives: the connection to the source of changes is {}", status.as_str());
+            let diagnostic = Diagnostic::error("resource-unreachable", place, message)
+                .with_help("run the task again when the source is back; what it sends until then is not lost");
+            End::Broken(RunStatus::TemporaryError, Box::new(diagnostic))
+        }
+    }
+}
+
+/// The source sends nothing any more.
+fn closed_end(status: Listening, place: &Place) -> End {
+    match status {
+        Listening::Alive => End::Complete,
+        Listening::Reconnecting | Listening::Down => idle_end(status, place),
+    }
+}
+
+/// Somebody who takes messages over.
+struct Listener<'a> {
+    part: &'a Arc<Part>,
+    following: &'a Following,
+    inbox: Inbox,
+    on_failure: OnFailure,
+    /// Whether messages are settled. Where nothing is kept of what is done, they stay with the source.
+    settles: bool,
+    acknowledging: JoinSet<()>,
+    /// Messages that stay with the source.
+    kept: Vec<Delivery>,
+}
+
+/// Messages that have arrived together, all different.
+#[derive(Default)]
+struct Group {
+    messages: Vec<Message>,
+    identities: HashSet<MessageId>,
+    watermark: Watermark,
+    /// The changes that are to be taken over, each with the number of its message.
+    pending: VecDeque<(usize, Incoming)>,
+}
+
+/// A message, until it is settled.
+struct Message {
+    delivery: Option<Delivery>,
+    /// How many of its changes were settled when it arrived, or have been since.
+    settled: u32,
+}
+
+impl Listener<'_> {
+    /// Takes over what has arrived. Gives the end, if that is among it, or if a failure is one.
+    async fn take(&mut self, run: &mut Run<'_>, arrived: Vec<Arrived>) -> Result<Option<End>, RunError> {
+        let mut group = Group::default();
+        for one in arrived {
+            match one {
+                Arrived::Message(delivery, changes) => {
+                    // A message that comes again has to see what became of it before.
+                    if delivery.id.as_ref().is_some_and(|id| group.has(id))
+                        && let Some(end) = self.take_group(run, std::mem::take(&mut group)).await?
+                    {
+                        self.kept.push(delivery);
+                        return Ok(Some(end));
+                    }
+                    let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
+                    group.add(delivery, changes, settled);
+                }
+                Arrived::Failed(error) => {
+                    let end = self.take_group(run, group).await?;
+                    return Ok(Some(end.unwrap_or_else(|| End::of_error(&error, &self.part.place))));
+                }
+            }
+        }
+        self.take_group(run, group).await
+    }
+
+    async fn take_group(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
+        self.settle(&mut group, &[]).await;
+        let mut end = None;
+        while end.is_none() && !group.pending.is_empty() {
+            end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
+        }
+        if self.settles
+            && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
+        {
+            // The last messages had nothing to commit their token with.
+            let token = Some(change(self.part, self.following, token));
+            run.commit_alone(self.part, Batch { token, ..Batch::default() }).await?;
+        }
+        // What is left is given back to the source when nobody listens any longer.
+        self.kept.extend(group.messages.into_iter().filter_map(|message| message.delivery));
+        Ok(end)
+    }
+
+    /// Processes the next changes, those of one object one after the other.
+    async fn process(&mut self, run: &mut Run<'_>, group: &mut Group) -> Result<Option<End>, RunError> {
+        let part = self.part;
+        let many = changes::different(part, group.pending.iter().map(|(_, change)| change), part.chunk).max(1);
+        let taken: Vec<(usize, Incoming)> = group.pending.drain(..many.min(group.pending.len())).collect();
+        if self.retries() {
+            return self.process_patiently(run, group, taken).await;
+        }
+        let (mut owners, taken): (Vec<usize>, Vec<Incoming>) = taken.into_iter().unzip();
+        let mut items = match changes::resolve(part, taken).await? {
+            Ok(items) => items,
+            Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
+        };
+        loop {
+            let work = Work::Found(items);
+            let Some((settled, stop)) = self.work(run, group, &work, &owners, OnStop::Commit).await? else { return Ok(None) };
+            let (Some(&failed), Work::Found(all)) = (owners.get(settled), work) else { return Ok(Some(stop.end)) };
+            if let Some(end) = self.fail(run, group, failed, stop).await? {
+                return Ok(Some(end));
+            }
+            // The rest of the message is not processed either.
+            let rest = owners.into_iter().zip(all).skip(settled + 1).filter(|(owner, _)| *owner != failed);
+            (owners, items) = rest.unzip();
+            if items.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The same, where what fails is tried again. What comes after it has to wait: it may be about the same object.
+    async fn process_patiently(
+        &mut self,
+        run: &mut Run<'_>,
+        group: &mut Group,
+        mut taken: Vec<(usize, Incoming)>,
+    ) -> Result<Option<End>, RunError> {
+        let part = self.part;
+        let owners: Vec<usize> = taken.iter().map(|(owner, _)| *owner).collect();
+        let items = match changes::resolve(part, taken.iter().map(|(_, change)| change.clone()).collect()).await? {
+            Ok(items) => items,
+            Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
+        };
+        let worked = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
+        let Some((settled, stop)) = worked else { return Ok(None) };
+        for one in taken.drain((settled + 1).min(taken.len())..).rev() {
+            group.pending.push_front(one);
+        }
+        let Some((failed, change)) = taken.pop() else { return Ok(Some(stop.end)) };
+        self.retry(run, group, failed, change, stop).await
+    }
+
+    /// Synchronizes objects of these messages. Gives the failure that ends it, with how many are settled before it.
+    async fn work(
+        &mut self,
+        run: &mut Run<'_>,
+        group: &mut Group,
+        work: &Work,
+        owners: &[usize],
+        on_stop: OnStop,
+    ) -> Result<Option<(usize, Stop)>, RunError> {
+        let (part, following, settles) = (self.part, self.following, self.settles);
+        let known: &Group = group;
+        let mark = |settled: usize, batch: &mut Batch| {
+            if settles {
+                known.mark(part, following, &owners[..settled.min(owners.len())], batch);
+            }
+        };
+        let worked = run.work_with(part, work, on_stop, &mark).await?;
+        self.settle(group, &owners[..worked.settled.min(owners.len())]).await;
+        Ok(worked.stop.map(|stop| (worked.settled, stop)))
+    }
+
+    /// One change of each of these messages is settled, and stored as such: messages of which nothing is left are acknowledged.
+    async fn settle(&mut self, group: &mut Group, owners: &[usize]) {
+        for mark in group.marks(owners) {
+            self.inbox.note(mark);
+        }
+        group.settle(owners);
+        let done = group.take_settled();
+        if !self.settles {
+            self.kept.extend(done);
+            return;
+        }
+        if done.is_empty() {
+            return;
+        }
+        while self.acknowledging.try_join_next().is_some() {}
+        while self.acknowledging.len() >= GROUPS {
+            self.acknowledging.join_next().await;
+        }
+        self.acknowledging.spawn(async move {
+            for outcome in join_all(done.into_iter().map(Delivery::acknowledge)).await {
+                if let Err(error) = outcome {
+                    tracing::warn!(error = error.full_message(), "a message was not acknowledged: it may come again");
+                }
+            }
+        });
+    }
+
+    /// Whether a failure is tried again.
+    fn retries(&self) -> bool {
+        self.settles && matches!(self.on_failure, OnFailure::Retry { .. })
+    }
+
+    /// A change of this message has failed, which is counted. Gives the end, if that is one.
+    async fn fail(&mut self, run: &mut Run<'_>, group: &mut Group, failed: usize, stop: Stop) -> Result<Option<End>, RunError> {
+        let message = group.messages.get_mut(failed).filter(|_| self.on_failure == OnFailure::Skip);
+        let Some(delivery) = message.and_then(|message| message.delivery.take()) else { return Ok(Some(stop.end)) };
+        group.pending.retain(|(owner, _)| *owner != failed);
+        if !self.settles {
+            self.kept.push(delivery);
+            group.watermark.close(failed);
+            return Ok(None);
+        }
+        let id = delivery.id.clone();
+        if let Err(error) = delivery.reject(&reason(&stop.error)).await {
+            tracing::warn!(error = error.full_message(), "a message was not rejected: it may come again");
+            return Ok(None);
+        }
+        group.watermark.close(failed);
+        let inbox = id.map(|id| InboxMarks { resource: self.part.resource.clone(), messages: vec![InboxEntry::settled(id.0)] });
+        let token = group.watermark.reached(&[]).map(|token| change(self.part, self.following, token));
+        for mark in inbox.iter().flat_map(|inbox| &inbox.messages) {
+            self.inbox.note(mark.clone());
+        }
+        if inbox.is_some() || token.is_some() {
+            run.commit_alone(self.part, Batch { inbox, token, ..Batch::default() }).await?;
+        }
+        Ok(None)
+    }
+
+    /// Tries a change again, alone, until it succeeds or has failed often enough.
+    async fn retry(
+        &mut self,
+        run: &mut Run<'_>,
+        group: &mut Group,
+        failed: usize,
+        change: Incoming,
+        first: Stop,
+    ) -> Result<Option<End>, RunError> {
+        let OnFailure::Retry { first: wait, limit } = self.on_failure else { return Ok(Some(first.end)) };
+        let mut wait = wait;
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            if limit > 0 {
+                tokio::select! {
+                    biased;
+                    () = run.control.cancel.cancelled() => return Ok(Some(End::Interrupted)),
+                    () = tokio::time::sleep(wait.min(LONGEST_WAIT)) => {}
+                }
+                wait = wait.saturating_mul(2);
+            }
+            let items = match changes::resolve(self.part, vec![change.clone()]).await? {
+                Ok(items) => items,
+                Err(error) => return Ok(Some(End::of_error(&error, &self.part.place))),
+            };
+            // The last try counts, however it ends.
+            let on_stop = if attempt < limit { OnStop::Hold } else { OnStop::Commit };
+            match self.work(run, group, &Work::Found(items), &[failed], on_stop).await? {
+                None => return Ok(None),
+                Some((_, stop)) if attempt >= limit => return Ok(Some(stop.end)),
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Waits for the acknowledgements that are under way.
+    async fn finish(&mut self) {
+        let all = async { while self.acknowledging.join_next().await.is_some() {} };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("the source does not take acknowledgements: messages may come again");
+        }
+    }
+}
+
+impl Group {
+    /// Whether a message is among these.
+    fn has(&self, id: &MessageId) -> bool {
+        self.identities.contains(id)
+    }
+
+    /// Adds a message, of which so many changes are settled already.
+    fn add(&mut self, delivery: Delivery, changes: Vec<Incoming>, settled: u32) {
+        let done = usize::try_from(settled).unwrap_or(usize::MAX);
+        let number = self.watermark.add(changes.len().saturating_sub(done), delivery.token.clone());
+        self.pending.extend(changes.into_iter().skip(done).map(|change| (number, change)));
+        self.identities.extend(delivery.id.clone());
+        self.messages.push(Message { delivery: Some(delivery), settled });
+    }
+
+    /// What is to be stored once one change is settled of each of these messages.
+    fn mark(&self, part: &Part, following: &Following, owners: &[usize], batch: &mut Batch) {
+        let messages = self.marks(owners);
+        if !messages.is_empty() {
+            batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
+        }
+        batch.token = self.watermark.reached(owners).map(|token| change(part, following, token));
+    }
+
+    /// The marks of messages of which one change each is settled.
+    fn marks(&self, owners: &[usize]) -> Vec<InboxEntry> {
+        let mut marks = Vec::new();
+        for same in owners.chunk_by(|a, b| a == b) {
+            let number = same[0];
+            let Some(message) = self.messages.get(number) else { continue };
+            let Some(id) = message.delivery.as_ref().and_then(|delivery| delivery.id.clone()) else { continue };
+            marks.push(if self.watermark.open_after(number, same) == 0 {
+                InboxEntry::settled(id.0)
+            } else {
+                let more = u32::try_from(same.len()).unwrap_or(u32::MAX);
+                InboxEntry { message: id.0, changes: message.settled.saturating_add(more).min(InboxEntry::ALL - 1) }
+            });
+        }
+        marks
+    }
+
+    fn settle(&mut self, owners: &[usize]) {
+        for &number in owners {
+            self.watermark.settle(number);
+            if let Some(message) = self.messages.get_mut(number) {
+                message.settled = message.settled.saturating_add(1).min(InboxEntry::ALL - 1);
+            }
+        }
+    }
+
+    /// The messages of which nothing is left, each given once.
+    fn take_settled(&mut self) -> Vec<Delivery> {
+        let watermark = &self.watermark;
+        let settled = self.messages.iter_mut().enumerate().filter(|(number, _)| watermark.open_after(*number, &[]) == 0);
+        settled.filter_map(|(_, message)| message.delivery.take()).collect()
+    }
+}
+
+/// Whether a token is the one that is stored.
+fn is_stored(run: &mut Run<'_>, part: &Part, token: &Token) -> bool {
+    let stored = run.report(part).token.as_ref().and_then(|token| token.after.as_deref());
+    stored == Some(&*token_text(token.as_bytes()))
+}
+
+/// Why a message is rejected, without anything of its content.
+fn reason(error: &ItemError) -> String {
+    format!("{}: {}", error.category.as_str(), error.message)
+}
+
+impl From<Listening> for report::Listening {
+    fn from(status: Listening) -> Self {
+        match status {
+            Listening::Alive => Self::Alive,
+            Listening::Reconnecting => Self::Reconnecting,
+            Listening::Down => Self::Down,
+        }
+    }
+}

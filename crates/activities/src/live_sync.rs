@@ -1,0 +1,291 @@
+//! Live synchronization: the changes since a token.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures::StreamExt;
+use tidelock_connector_api::{ChangesRequest, Error, ErrorKind, LiveSync, SyncEvent, Token, TokenPrecision};
+use tidelock_model::{Diagnostic, Place};
+use tidelock_repo::{Batch, Remaining, SeenMark, ShadowFilter, ShadowRef, SyncLevel, TokenChange};
+use tokio::sync::mpsc;
+
+use crate::changes::{self, Incoming};
+use crate::error::RunError;
+use crate::feed::Feed;
+use crate::part::Part;
+use crate::report::{Mode, RunStatus, TokenMove};
+use crate::run::{End, OnStop, Run};
+use crate::shadows;
+use crate::synchronize::Work;
+use crate::tokens::{Following, token_text};
+use crate::watermark::Watermark;
+
+/// What the reader sends.
+enum Pulled {
+    /// A change, and the token behind it.
+    Change(Incoming, Option<Token>),
+    /// These objects exist, and have not changed.
+    Present(Vec<Box<str>>),
+    /// That was all.
+    End(Token),
+    /// That was all that is wanted at once.
+    Enough,
+    /// The source broke off.
+    Failed(Error),
+}
+
+/// Takes over the changes since the stored token. Where there is none, the token of this moment is stored, and nothing done.
+pub(crate) async fn synchronize(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> Result<End, RunError> {
+    let began = Instant::now();
+    run.begin(&part.path, None);
+    let end = follow(run, part, following).await?;
+    clear_away(run, part).await?;
+    run.end(&part.path, began, &end);
+    run.save().await?;
+    Ok(end)
+}
+
+async fn follow(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> Result<End, RunError> {
+    let Some(live) = part.connector.live_sync() else { return Ok(End::of_error(&no_live_sync(), &part.place)) };
+    let stored = run.original.tokens(&following.key).await?.into_iter().next();
+    let before = stored.as_ref().map(|stored| token_text(&stored.value));
+    run.report(part).token = Some(TokenMove { before: before.clone(), after: before });
+    let Some(stored) = stored else { return begin(run, part, following, live).await };
+
+    let mut request = ChangesRequest::new(Token::new(stored.value));
+    if let Some(class) = &part.set.class {
+        request = request.with_class(Arc::clone(&class.name));
+    }
+    let most = following.most;
+    let reader = Arc::clone(part);
+    let mut feed = Feed::start(part.chunk, |send| async move { read(&reader, request, most, send).await });
+    let is_precise = live.token_precision() == TokenPrecision::PerChange;
+    let mut pulling = Pulling { part, following, is_precise, changes: VecDeque::new(), accounts_for_all: false };
+    let end = loop {
+        let events = tokio::select! {
+            biased;
+            () = run.control.cancel.cancelled() => break End::Interrupted,
+            events = feed.next(part.chunk) => events,
+        };
+        if let Some(end) = pulling.take(run, events).await? {
+            break end;
+        }
+    };
+    feed.stop().await;
+    Ok(end)
+}
+
+/// The first run takes the token of this moment.
+async fn begin(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, live: &dyn LiveSync) -> Result<End, RunError> {
+    if following.moves {
+        let class = part.set.class.as_ref().map(|class| &*class.name);
+        match live.current_token(class).await {
+            Ok(token) => run.move_token(part, following, &token).await?,
+            Err(error) => return Ok(End::of_error(&error, &part.place)),
+        }
+    }
+    let message = match following.moves {
+        true => "the task had no synchronization token: that of this moment was stored, and nothing was processed",
+        false => "the task has no synchronization token, and in this mode none is stored: nothing was processed",
+    };
+    let help = match following.moves {
+        true => {
+            "the next run takes over what changes from now on; what is on the resource already, an import or a reconciliation takes over"
+        }
+        false => "run the task in the mode 'full'",
+    };
+    run.notes.push(Diagnostic::info("first-token", &part.place, message).with_help(help));
+    Ok(End::Complete)
+}
+
+/// Tells the connector what it need not keep any longer, once the token has moved.
+async fn clear_away(run: &mut Run<'_>, part: &Arc<Part>) -> Result<(), RunError> {
+    let has_moved = run.report(part).token.as_ref().is_some_and(|token| token.before != token.after);
+    let Some(live) = part.connector.live_sync().filter(|_| has_moved) else { return Ok(()) };
+    let tokens = run.original.tokens_of(&part.resource).await?;
+    let tokens: Vec<Token> = tokens.into_iter().map(|stored| Token::new(stored.value)).collect();
+    if let Err(error) = live.retain(&tokens).await {
+        let message = format!("what the resource keeps for older tokens could not be cleared away: {}", error.full_message());
+        run.notes.push(Diagnostic::warning("not-cleared-away", &part.place, message).with_help("the next run tries it again"));
+    }
+    Ok(())
+}
+
+/// Reads changes, and checks them.
+async fn read(part: &Part, request: ChangesRequest, most: Option<u64>, send: mpsc::Sender<Pulled>) {
+    let Some(live) = part.connector.live_sync() else { return };
+    let mut stream = live.changes(request);
+    let mut count = 0;
+    while let Some(event) = stream.next().await {
+        let pulled = match event {
+            Ok(SyncEvent::Change(change, token)) => Pulled::Change(changes::take(part, change), token),
+            Ok(SyncEvent::Present(identifiers)) => Pulled::Present(identifiers),
+            Ok(SyncEvent::End(token)) => Pulled::End(token),
+            Err(error) if error.kind() == ErrorKind::InvalidData => Pulled::Change(changes::unreadable(part, &error), None),
+            Err(error) => Pulled::Failed(error),
+        };
+        let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
+        count += u64::from(matches!(pulled, Pulled::Change(..)));
+        // Nobody listening is nobody's loss.
+        if send.send(pulled).await.is_err() || is_last {
+            return;
+        }
+        if most.is_some_and(|most| count >= most) {
+            let _ = send.send(Pulled::Enough).await;
+            return;
+        }
+    }
+}
+
+/// A stream of changes that is gone through.
+struct Pulling<'a> {
+    part: &'a Arc<Part>,
+    following: &'a Following,
+    /// Whether the token behind a change is one to resume from.
+    is_precise: bool,
+    /// What is not processed yet, with the tokens behind.
+    changes: VecDeque<(Incoming, Option<Token>)>,
+    /// Whether the stream says which objects there are, beside what has changed.
+    accounts_for_all: bool,
+}
+
+impl Pulling<'_> {
+    /// Takes over what has arrived. Gives the end, if that is among it.
+    async fn take(&mut self, run: &mut Run<'_>, events: Vec<Pulled>) -> Result<Option<End>, RunError> {
+        if events.is_empty() {
+            return Ok(Some(broken_off(&self.part.place)));
+        }
+        for event in events {
+            if let Pulled::Change(change, token) = event {
+                self.changes.push_back((change, token));
+                continue;
+            }
+            if let Some(end) = self.process(run).await? {
+                return Ok(Some(end));
+            }
+            match event {
+                Pulled::Present(identifiers) => {
+                    self.accounts_for_all = true;
+                    self.meet(run, &identifiers).await?;
+                }
+                Pulled::End(token) => return self.finish(run, &token).await.map(Some),
+                Pulled::Failed(error) => return Ok(Some(End::of_error(&error, &self.part.place))),
+                Pulled::Enough | Pulled::Change(..) => return Ok(Some(End::Complete)),
+            }
+        }
+        self.process(run).await
+    }
+
+    /// Processes the changes so far, those of one object one after the other.
+    async fn process(&mut self, run: &mut Run<'_>) -> Result<Option<End>, RunError> {
+        let part = self.part;
+        while !self.changes.is_empty() {
+            if run.is_cancelled() {
+                return Ok(Some(End::Interrupted));
+            }
+            let many = changes::different(part, self.changes.iter().map(|(change, _)| change), part.chunk).max(1);
+            let mut watermark = Watermark::default();
+            let mut taken = Vec::with_capacity(many);
+            for (change, token) in self.changes.drain(..many.min(self.changes.len())) {
+                watermark.add(1, token.filter(|_| self.is_precise));
+                taken.push(change);
+            }
+            let items = match changes::resolve(part, taken).await? {
+                Ok(items) => items,
+                Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
+            };
+            let order: Vec<usize> = (0..items.len()).collect();
+            let reached = |settled: usize| watermark.reached(order.get(..settled)?).filter(|_| self.following.moves);
+            let mark = |settled: usize, batch: &mut Batch| {
+                if part.mode != Mode::Preview {
+                    batch.token = reached(settled).map(|token| change(part, self.following, token));
+                }
+            };
+            let worked = run.work_with(part, &Work::Found(items), OnStop::Commit, &mark).await?;
+            if part.mode == Mode::Preview
+                && let Some(token) = reached(worked.settled)
+            {
+                run.move_token(part, self.following, token).await?;
+            }
+            if let Some(stop) = worked.stop {
+                return Ok(Some(stop.end));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Marks the shadows of objects that exist.
+    async fn meet(&self, run: &mut Run<'_>, identifiers: &[Box<str>]) -> Result<(), RunError> {
+        let part = self.part;
+        if part.mode == Mode::None {
+            return Ok(());
+        }
+        let classes = part.policy.schema.classes.iter();
+        for class in classes.filter(|class| part.set.class.as_ref().is_none_or(|wanted| wanted.name == class.name)) {
+            for some in identifiers.chunks(part.chunk) {
+                let normalized = some.iter().map(|identifier| class.normalize_identifier(identifier).into()).collect();
+                let known = run.engine.repo.look_up(&part.resource, &class.name, normalized).await?;
+                let at = part.now();
+                let mark = |key| SeenMark { shadow: ShadowRef::Stored(key), run: part.run, at, fully: false };
+                let seen: Vec<SeenMark> = known.into_iter().flatten().map(|known| mark(known.key)).collect();
+                if !seen.is_empty() {
+                    run.commit_alone(part, Batch { seen, ..Batch::default() }).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// All changes are taken over; so the token moves to the end, once those objects are looked after that nothing was heard of.
+    async fn finish(&self, run: &mut Run<'_>, token: &Token) -> Result<End, RunError> {
+        let part = self.part;
+        if self.accounts_for_all {
+            let filter = ShadowFilter {
+                resource: Some(part.resource.clone()),
+                class: part.set.class.as_ref().map(|class| Arc::clone(&class.name)),
+                kind: part.set.post_filter.kind,
+                intent: part.set.post_filter.intent.clone(),
+                dead: false,
+            };
+            let unheard = Remaining { filter, level: SyncLevel::Basic, until: part.started, results: None };
+            let end = shadows::go_through(run, part, &unheard).await?;
+            if !matches!(end, End::Complete) {
+                return Ok(end);
+            }
+        }
+        if self.following.moves {
+            run.move_token(part, self.following, token).await?;
+        }
+        Ok(End::Complete)
+    }
+}
+
+impl Run<'_> {
+    /// Moves the token, with nothing else. Where all else is done on a copy, the token itself moves all the same.
+    async fn move_token(&mut self, part: &Part, following: &Following, token: &Token) -> Result<(), RunError> {
+        let batch = Batch { token: Some(change(part, following, token)), ..Batch::default() };
+        if part.mode == Mode::Preview {
+            self.original.commit(batch).await?;
+            self.report(part).token.get_or_insert_default().after = Some(token_text(token.as_bytes()));
+        } else {
+            self.commit_alone(part, batch).await?;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn change(part: &Part, following: &Following, token: &Token) -> TokenChange {
+    TokenChange { key: following.key.clone(), value: Some(token.as_bytes().into()), at: part.now() }
+}
+
+fn broken_off(place: &Place) -> End {
+    let message = "the changes broke off, without a word that these were all";
+    let diagnostic = Diagnostic::error("incomplete-read", place, message)
+        .with_help("run the task again: it goes on after the last change that was taken over");
+    End::Broken(RunStatus::TemporaryError, Box::new(diagnostic))
+}
+
+fn no_live_sync() -> Error {
+    Error::unsupported("the resource cannot say what has changed since a time")
+}
