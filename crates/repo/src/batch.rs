@@ -4,11 +4,13 @@ use tidelock_model::object::{Focus, Shadow};
 use tidelock_model::{Oid, Timestamp};
 
 use crate::repo::{Fingerprint, FocusKey, ShadowKey};
+use crate::{InboxMarks, TokenChange, TriggerChange};
 
 /// Everything one chunk of work has to write. It is stored whole or not at all.
 ///
-/// Order of effect: foci, then shadows, then seen marks, then operation results, then the task's state; each in the order
-/// of its list, so that a name or identifier given up by one entry is free for the next.
+/// Order of effect: foci, then shadows, then seen marks, then operation results, then triggers, then inbox marks, then the
+/// token, then the task's state; each in the order of its list, so that a name or identifier given up by one entry is free
+/// for the next.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Foci that somebody else must not have changed since they were read, though this batch does not write them.
@@ -21,6 +23,12 @@ pub struct Batch {
     pub seen: Vec<SeenMark>,
     /// Results of processing, kept with their shadows, at most five for each and three of one task.
     pub results: Vec<OperationResult>,
+    /// Triggers to add or remove.
+    pub triggers: Vec<TriggerChange>,
+    /// Messages whose changes are applied once this batch is stored.
+    pub inbox: Option<InboxMarks>,
+    /// The token that is reached once this batch is stored.
+    pub token: Option<TokenChange>,
     /// The new state of a task; opaque here.
     pub task_state: Option<(Oid, String)>,
 }

@@ -1,4 +1,4 @@
-//! Where shadows, foci, links, operation results and the state of tasks live.
+//! Where shadows, foci, links, operation results, tokens, triggers and the state of tasks live.
 //!
 //! [`Repo`] is what the engine sees: batch-shaped, transactional, with optimistic versions. The implementations are
 //! `Sqlite` (feature `sqlite`) and `Memory` (feature `memory`); the clauses of the trait's documentation are
@@ -6,11 +6,14 @@
 
 mod batch;
 mod error;
+mod inbox;
 mod object;
 mod repo;
 mod results;
 #[cfg(any(feature = "memory", feature = "sqlite"))]
 mod run_lock;
+mod token;
+mod trigger;
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -22,6 +25,7 @@ pub mod sqlite;
 pub use async_trait::async_trait;
 pub use batch::{Batch, FocusChange, FocusRef, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowRef};
 pub use error::{Error, ErrorKind, Result};
+pub use inbox::{INBOX_KEPT, InboxEntry, InboxMarks};
 #[cfg(feature = "memory")]
 pub use memory::Memory;
 pub use object::{Applied, ObjectKey, ObjectType, StoredObject};
@@ -32,3 +36,5 @@ pub use repo::{
 pub use results::ResultFilter;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Mode, Sqlite};
+pub use token::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey};
+pub use trigger::{NewTrigger, Retry, StoredTrigger, TriggerChange, TriggerKey};

@@ -7,7 +7,10 @@ use async_trait::async_trait;
 use tidelock_model::object::{Focus, FocusType, Intent, Kind, MatchingRule, Shadow};
 use tidelock_model::{Items, Oid, Timestamp};
 
-use crate::{Applied, Batch, ObjectKey, ObjectType, OperationResult, Result, ResultFilter, StoredObject};
+use crate::{
+    Applied, Batch, InboxEntry, ObjectKey, ObjectType, OperationResult, Result, ResultFilter, StoredObject, StoredToken,
+    StoredTrigger, TokenKey, TriggerKey,
+};
 
 /// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists. It never comes to
 /// mean another one.
@@ -179,6 +182,18 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn results(&self, shadow: ShadowKey) -> Result<Vec<OperationResult>>;
 
+    /// The results kept with each of these shadows, newest first; in the order asked, nothing for a shadow that is gone.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn results_of(&self, shadows: &[ShadowKey]) -> Result<Vec<Vec<OperationResult>>>;
+
+    /// The triggers of a shadow, in the order of their keys.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn triggers(&self, shadow: ShadowKey) -> Result<Vec<StoredTrigger>>;
+
     // ---- the data path -----------------------------------------------------------------------------------------------
 
     /// The living shadow of each (normalized) identifier, or none; in the order asked. The first look of every chunk.
@@ -217,6 +232,34 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>>;
 
+    /// The token of an object set, and those before it: newest first, at most [`crate::TOKENS_KEPT`]. Empty: there is none,
+    /// or it was reset.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn tokens(&self, key: &TokenKey) -> Result<Vec<StoredToken>>;
+
+    /// The tokens of all object sets of a resource, those before the newest ones included: what may be resumed from. Object
+    /// sets in the order of their first tokens, each newest first.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>>;
+
+    /// Which messages of a resource have been taken over: of each message the last mark, newest first, among the last
+    /// [`crate::INBOX_KEPT`] marks. This is long: read once, and kept up by the reader.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>>;
+
+    /// Triggers due at a time or before, in the order of their keys, after a key, at most `limit`. The key need not be that
+    /// of a trigger which is still there.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn due_triggers(&self, until: Timestamp, after: Option<TriggerKey>, limit: usize) -> Result<Vec<StoredTrigger>>;
+
     /// Writes a batch.
     ///
     /// * All of it is stored, durably, or nothing.
@@ -228,6 +271,13 @@ pub trait Repo: Send + Sync {
     /// * The link of a shadow is what the batch says; its fingerprint too, even where the batch changes its owner.
     /// * A result that is a failure makes its shadow lose its fingerprint, whatever else the batch says: the next run looks at
     ///   the object again.
+    /// * A trigger is kept with its shadow until it is removed or its place is taken, and goes with the shadow. One for a
+    ///   shadow that is not there is a conflict.
+    /// * A trigger takes the place of the one that its shadow has of the same task and activity, under a new key.
+    /// * Removing a trigger that is gone changes nothing.
+    /// * A later mark of a message supersedes those before it.
+    /// * A token that equals the newest of its object set changes nothing.
+    /// * Resetting a token takes those before it along, and touches no other object set.
     ///
     /// # Errors
     /// As the clauses say, and storage failures. [`crate::ErrorKind::Corrupt`] where the batch is none: a place in it that

@@ -9,14 +9,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tidelock_model::Oid;
 use tidelock_model::object::{Focus, FocusType};
+use tidelock_model::{Oid, Timestamp};
 
 use self::state::{Row, State};
+use crate::inbox::in_force;
 use crate::run_lock::RunLock;
 use crate::{
-    Applied, Batch, Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, Remaining,
-    Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow, SyncLevel,
+    Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
+    Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow,
+    StoredToken, StoredTrigger, SyncLevel, TokenKey, TriggerKey,
 };
 
 /// A repository in memory.
@@ -135,6 +137,18 @@ impl Repo for Memory {
         Ok(results)
     }
 
+    async fn results_of(&self, shadows: &[ShadowKey]) -> Result<Vec<Vec<OperationResult>>> {
+        let mut found = Vec::with_capacity(shadows.len());
+        for shadow in shadows {
+            found.push(self.results(*shadow).await?);
+        }
+        Ok(found)
+    }
+
+    async fn triggers(&self, shadow: ShadowKey) -> Result<Vec<StoredTrigger>> {
+        Ok(self.state().triggers.values().filter(|trigger| trigger.shadow == shadow).cloned().collect())
+    }
+
     async fn look_up(&self, resource: &Oid, class: &str, identifiers: Vec<Box<str>>) -> Result<Vec<Option<KnownShadow>>> {
         let state = self.state();
         let living: HashMap<&str, KnownShadow> = state
@@ -201,6 +215,28 @@ impl Repo for Memory {
         };
         let shadows = state.shadows.iter().filter(|(id, row)| after.is_none_or(|key| **id > key.0) && meant(row));
         Ok(shadows.take(limit).map(|(id, row)| state.with_owner(*id, row)).collect())
+    }
+
+    async fn tokens(&self, key: &TokenKey) -> Result<Vec<StoredToken>> {
+        Ok(self.state().tokens.iter().find(|(known, _)| known == key).map(|(_, tokens)| tokens.clone()).unwrap_or_default())
+    }
+
+    async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>> {
+        let state = self.state();
+        let of_resource = state.tokens.iter().filter(|(key, _)| key.resource == *resource);
+        Ok(of_resource.flat_map(|(_, tokens)| tokens).cloned().collect())
+    }
+
+    async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {
+        let commits = self.state().inbox.get(resource).cloned().unwrap_or_default();
+        in_force(commits.iter().rev().flat_map(|marks| marks.iter().rev()).cloned().map(Ok))
+    }
+
+    async fn due_triggers(&self, until: Timestamp, after: Option<TriggerKey>, limit: usize) -> Result<Vec<StoredTrigger>> {
+        let state = self.state();
+        let due =
+            state.triggers.values().filter(|trigger| trigger.retry.at <= until && after.is_none_or(|key| trigger.key > key));
+        Ok(due.take(limit).cloned().collect())
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {

@@ -8,8 +8,9 @@ use tidelock_model::{Items, Oid};
 use uuid::Uuid;
 
 use crate::{
-    Applied, Batch, Error, ErrorKind, Fingerprint, FocusChange, FocusRef, IndexedItem, OperationResult, Result, ShadowChange,
-    ShadowRef, StoredObject,
+    Applied, Batch, Error, ErrorKind, Fingerprint, FocusChange, FocusRef, INBOX_KEPT, InboxEntry, InboxMarks, IndexedItem,
+    NewTrigger, OperationResult, Result, Retry, ShadowChange, ShadowKey, ShadowRef, StoredObject, StoredToken, StoredTrigger,
+    TOKENS_KEPT, TokenChange, TokenKey, TriggerChange, TriggerKey,
 };
 
 /// All that is stored. A change is made to a copy, which then takes the place of the whole: so it is all or nothing.
@@ -19,9 +20,14 @@ pub(super) struct State {
     pub(super) foci: BTreeMap<i64, Arc<Focus>>,
     pub(super) shadows: BTreeMap<i64, Arc<Row>>,
     pub(super) tasks: BTreeMap<Oid, String>,
+    pub(super) triggers: BTreeMap<TriggerKey, StoredTrigger>,
+    /// The marks of each commit.
+    pub(super) inbox: BTreeMap<Oid, Vec<Arc<[InboxEntry]>>>,
+    /// In the order of their first tokens; newest first.
+    pub(super) tokens: Vec<(TokenKey, Vec<StoredToken>)>,
     pub(super) indexed: Vec<IndexedItem>,
     pub(super) last_run: u32,
-    /// The greatest number that an object, focus or shadow has had.
+    /// The greatest number that an object, focus, shadow or trigger has had.
     last: i64,
 }
 
@@ -153,6 +159,24 @@ impl State {
             });
             row.results.truncate(5);
         }
+        for change in batch.triggers {
+            match change {
+                TriggerChange::Remove(key) => {
+                    state.triggers.remove(&key);
+                }
+                TriggerChange::Add(NewTrigger { shadow, retry }) => {
+                    let id = id_of(shadow)?;
+                    state.row(id)?;
+                    state.add_trigger(ShadowKey(id), retry);
+                }
+            }
+        }
+        if let Some(marks) = batch.inbox {
+            state.mark_messages(marks);
+        }
+        if let Some(change) = batch.token {
+            state.change_token(change);
+        }
         if let Some((task, task_state)) = batch.task_state {
             state.tasks.insert(task, task_state);
         }
@@ -234,6 +258,40 @@ impl State {
         let id = old.map_or_else(|| self.next(), |(id, _)| id);
         self.shadows.insert(id, Arc::new(Row { shadow, focus, fingerprint, run, results }));
         Ok(id)
+    }
+
+    fn add_trigger(&mut self, shadow: ShadowKey, retry: Retry) {
+        self.triggers
+            .retain(|_, old| old.shadow != shadow || old.retry.task != retry.task || old.retry.activity != retry.activity);
+        let key = TriggerKey { at: retry.at, number: self.next() };
+        self.triggers.insert(key, StoredTrigger { key, shadow, retry });
+    }
+
+    fn mark_messages(&mut self, marks: InboxMarks) {
+        let commits = self.inbox.entry(marks.resource).or_default();
+        commits.push(marks.messages.into());
+        let mut kept = 0;
+        let first = commits.iter().rposition(|marks| {
+            kept += marks.len();
+            kept >= INBOX_KEPT
+        });
+        commits.drain(..first.unwrap_or_default());
+    }
+
+    fn change_token(&mut self, change: TokenChange) {
+        let TokenChange { key, value, at } = change;
+        let known = self.tokens.iter_mut().find(|(known, _)| *known == key).map(|(_, tokens)| tokens);
+        match (known, value) {
+            (None, None) => {}
+            (Some(tokens), None) => tokens.clear(),
+            (Some(tokens), Some(value)) => {
+                if tokens.first().is_none_or(|newest| newest.value != value) {
+                    tokens.insert(0, StoredToken { value, at });
+                    tokens.truncate(TOKENS_KEPT);
+                }
+            }
+            (None, Some(value)) => self.tokens.push((key, vec![StoredToken { value, at }])),
+        }
     }
 
     /// The state with definitions and foci stored, and what became of each.

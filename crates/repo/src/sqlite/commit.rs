@@ -9,7 +9,10 @@ use super::column::{Code, OidColumn, StoredOid, items_text, text};
 use super::failure::{Attempt, conflict, misuse};
 use super::index::{self, Index};
 use super::names::Names;
-use crate::{Batch, Fingerprint, FocusChange, FocusRef, OperationResult, SeenMark, ShadowChange, ShadowRef};
+use super::{inbox, tokens, triggers};
+use crate::{
+    Batch, Fingerprint, FocusChange, FocusRef, NewTrigger, OperationResult, SeenMark, ShadowChange, ShadowRef, TriggerChange,
+};
 
 const RESULTS_OF_A_SHADOW: usize = 5;
 const RESULTS_OF_A_TASK: usize = 3;
@@ -25,6 +28,13 @@ pub(super) fn commit(db: &mut Db, batch: &Batch) -> Attempt<()> {
     let mut shadows = write_shadows(&transaction, names, &batch.shadows, &foci)?;
     mark_seen(&transaction, &mut shadows, &batch.seen)?;
     write_results(&transaction, names, &mut shadows, &batch.results)?;
+    write_triggers(&transaction, names, &mut shadows, &batch.triggers)?;
+    if let Some(marks) = &batch.inbox {
+        inbox::mark(&transaction, marks)?;
+    }
+    if let Some(change) = &batch.token {
+        tokens::change(&transaction, change)?;
+    }
     if let Some((task, state)) = &batch.task_state {
         transaction
             .prepare_cached("INSERT INTO task_state (task, state) VALUES (?1, ?2) ON CONFLICT (task) DO UPDATE SET state = ?2")?
@@ -373,6 +383,22 @@ fn write_results(db: &Connection, names: &mut Names, shadows: &mut [Written], re
         insert.execute((shadow, nr, activity, result.at.as_millis(), result.status.code(), result.message.as_deref()))?;
         if result.status.is_failure() {
             db.prepare_cached("UPDATE shadow_seen SET fingerprint = NULL WHERE id = ?1")?.execute([shadow])?;
+        }
+    }
+    Ok(())
+}
+
+fn write_triggers(db: &Connection, names: &mut Names, shadows: &mut [Written], changes: &[TriggerChange]) -> Attempt<()> {
+    for change in changes {
+        match change {
+            TriggerChange::Remove(key) => triggers::remove(db, *key)?,
+            TriggerChange::Add(NewTrigger { shadow, retry }) => {
+                let shadow = match shadow {
+                    ShadowRef::Stored(key) => key.0,
+                    ShadowRef::New(place) => of_batch(shadows, *place)?.id,
+                };
+                triggers::add(db, names, shadow, retry)?;
+            }
         }
     }
     Ok(())

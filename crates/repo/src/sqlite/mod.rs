@@ -7,12 +7,15 @@ mod apply;
 mod column;
 mod commit;
 mod failure;
+mod inbox;
 mod index;
 mod names;
 mod open;
 mod read;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod triggers;
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -21,8 +24,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension};
-use tidelock_model::Oid;
 use tidelock_model::object::{Focus, FocusType};
+use tidelock_model::{Oid, Timestamp};
 use tokio::task;
 
 use self::column::OidColumn;
@@ -31,8 +34,9 @@ use self::index::Index;
 use self::names::Names;
 use crate::run_lock::RunLock;
 use crate::{
-    Applied, Batch, Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, Remaining,
-    Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
+    Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
+    Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
+    StoredToken, StoredTrigger, TokenKey, TriggerKey,
 };
 
 /// How long another process is waited for.
@@ -230,7 +234,16 @@ impl Repo for Sqlite {
     }
 
     async fn results(&self, shadow: ShadowKey) -> Result<Vec<OperationResult>> {
-        self.read_apart("read results", move |db| read::results(db, shadow)).await
+        Ok(self.results_of(&[shadow]).await?.pop().unwrap_or_default())
+    }
+
+    async fn results_of(&self, shadows: &[ShadowKey]) -> Result<Vec<Vec<OperationResult>>> {
+        let shadows = shadows.to_vec();
+        self.read_apart("read results", move |db| read::results_of(db, &shadows)).await
+    }
+
+    async fn triggers(&self, shadow: ShadowKey) -> Result<Vec<StoredTrigger>> {
+        self.read_apart("read triggers", move |db| triggers::of_shadow(db, shadow)).await
     }
 
     async fn look_up(&self, resource: &Oid, class: &str, identifiers: Vec<Box<str>>) -> Result<Vec<Option<KnownShadow>>> {
@@ -261,6 +274,25 @@ impl Repo for Sqlite {
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>> {
         let which = which.clone();
         self.read_near("read remaining shadows", move |db| read::remaining(db, &which, after, limit)).await
+    }
+
+    async fn tokens(&self, key: &TokenKey) -> Result<Vec<StoredToken>> {
+        let key = key.clone();
+        self.read_apart("read tokens", move |db| tokens::of_set(db, &key)).await
+    }
+
+    async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>> {
+        let resource = resource.clone();
+        self.read_apart("read tokens", move |db| tokens::of_resource(db, &resource)).await
+    }
+
+    async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {
+        let resource = resource.clone();
+        self.read_apart("read the inbox", move |db| inbox::read(db, &resource)).await
+    }
+
+    async fn due_triggers(&self, until: Timestamp, after: Option<TriggerKey>, limit: usize) -> Result<Vec<StoredTrigger>> {
+        self.read_near("read due triggers", move |db| triggers::due(db, until, after, limit)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<()> {

@@ -17,7 +17,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) const APPLICATION_ID: i32 = 0x5469_6465;
 
 /// What each version adds to the one before; the first makes the tables.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
 
 /// What the writer keeps in memory, in KiB; it serves the data path's reads as well.
 const WRITER_CACHE: i32 = 32 * 1024;
@@ -26,7 +26,7 @@ const READER_CACHE: i32 = 4 * 1024;
 /// After how many pages in the write-ahead log they are moved to their places; what comes again in between is moved once.
 const CHECKPOINT: i32 = 8 * 1024;
 
-const STATEMENTS: usize = 64;
+const STATEMENTS: usize = 96;
 
 /// The connection that writes, and serves the data path; none for [`Mode::ReadOnly`]. Then the one that commands read with.
 pub(super) fn open(path: &Path, mode: Mode, patience: Duration) -> Result<(Option<Db>, Db)> {

@@ -281,23 +281,28 @@ pub(super) fn projections_sql() -> String {
     )
 }
 
-/// The results kept with a shadow, newest first.
-pub(super) fn results(db: &mut Db, shadow: ShadowKey) -> Attempt<Vec<OperationResult>> {
+pub(super) const RESULTS_OF: &str = "
+    SELECT a.rowid, r.shadow, r.task_activity, r.at, r.status, r.message FROM rarray(?1) a
+    CROSS JOIN operation_result r ON r.shadow = a.value
+    ORDER BY a.rowid, r.nr DESC";
+
+/// The results kept with each of these shadows, newest first.
+pub(super) fn results_of(db: &mut Db, shadows: &[ShadowKey]) -> Attempt<Vec<Vec<OperationResult>>> {
     let Db { connection, names, .. } = db;
-    let mut statement = connection
-        .prepare_cached("SELECT task_activity, at, status, message FROM operation_result WHERE shadow = ?1 ORDER BY nr DESC")?;
-    let mut rows = statement.query([shadow.0])?;
-    let mut found = Vec::new();
+    let mut found = vec![Vec::new(); shadows.len()];
+    let mut statement = connection.prepare_cached(RESULTS_OF)?;
+    let mut rows = statement.query([array(shadows.iter().map(|key| key.0))])?;
     while let Some(row) = rows.next()? {
-        let activity = names.activity(connection, row.get(0)?)?;
-        found.push(OperationResult {
-            shadow: crate::ShadowRef::Stored(shadow),
+        let activity = names.activity(connection, row.get(2)?)?;
+        let result = OperationResult {
+            shadow: crate::ShadowRef::Stored(ShadowKey(row.get(1)?)),
             task: activity.task.clone(),
             activity: activity.activity.clone(),
-            at: timestamp(row, 1)?.ok_or_else(|| corrupt("a result"))?,
-            status: OperationStatus::of_column(row, 2)?,
-            message: row.get(3)?,
-        });
+            at: timestamp(row, 3)?.ok_or_else(|| corrupt("a result"))?,
+            status: OperationStatus::of_column(row, 4)?,
+            message: row.get(5)?,
+        };
+        place(&mut found, row, 0)?.push(result);
     }
     Ok(found)
 }
@@ -401,7 +406,7 @@ fn place<'a, T>(places: &'a mut [T], row: &Row<'_>, column: usize) -> Attempt<&'
     Ok(places.get_mut(row_number(row, column)?).ok_or_else(|| corrupt("a row"))?)
 }
 
-fn sql_limit(limit: usize) -> i64 {
+pub(super) fn sql_limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 

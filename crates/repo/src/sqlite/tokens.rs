@@ -1,0 +1,73 @@
+//! Tokens of object sets, and the few before them.
+
+use rusqlite::{Connection, OptionalExtension, Params};
+use tidelock_model::Oid;
+
+use super::Db;
+use super::column::{OidColumn, timestamp};
+use super::failure::{Attempt, corrupt};
+use crate::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey};
+
+/// The tokens of an object set, newest first.
+pub(super) fn of_set(db: &Db, key: &TokenKey) -> Attempt<Vec<StoredToken>> {
+    let sql = "SELECT t.value, t.at FROM object_set o CROSS JOIN token t ON t.object_set = o.id
+               WHERE o.resource = ?1 AND o.text = ?2 ORDER BY t.nr DESC";
+    read(db, sql, (OidColumn::from(&key.resource), &*key.set))
+}
+
+/// The tokens of all object sets of a resource.
+pub(super) fn of_resource(db: &Db, resource: &Oid) -> Attempt<Vec<StoredToken>> {
+    let sql = "SELECT t.value, t.at FROM object_set o CROSS JOIN token t ON t.object_set = o.id
+               WHERE o.resource = ?1 ORDER BY o.id, t.nr DESC";
+    read(db, sql, [OidColumn::from(resource)])
+}
+
+fn read(db: &Db, sql: &str, which: impl Params) -> Attempt<Vec<StoredToken>> {
+    let mut statement = db.connection.prepare_cached(sql)?;
+    let mut rows = statement.query(which)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let value = row.get::<_, Vec<u8>>(0)?.into();
+        found.push(StoredToken { value, at: timestamp(row, 1)?.ok_or_else(|| corrupt("a token"))? });
+    }
+    Ok(found)
+}
+
+/// Writes the new token of an object set, or forgets all of them.
+pub(super) fn change(db: &Connection, change: &TokenChange) -> Attempt<()> {
+    let (resource, text) = (OidColumn::from(&change.key.resource), &*change.key.set);
+    let set: Option<i64> = db
+        .prepare_cached("SELECT id FROM object_set WHERE resource = ?1 AND text = ?2")?
+        .query_row((&resource, text), |row| row.get(0))
+        .optional()?;
+    let Some(value) = change.value.as_deref() else {
+        if let Some(set) = set {
+            // The object set keeps its number, and with it its place among the others.
+            db.prepare_cached("DELETE FROM token WHERE object_set = ?1")?.execute([set])?;
+        }
+        return Ok(());
+    };
+    let set = match set {
+        Some(set) => set,
+        None => {
+            db.prepare_cached("INSERT INTO object_set (resource, text) VALUES (?1, ?2)")?.execute((&resource, text))?;
+            db.last_insert_rowid()
+        }
+    };
+    let newest: Option<(i64, bool)> = db
+        .prepare_cached("SELECT nr, value = ?2 FROM token WHERE object_set = ?1 ORDER BY nr DESC LIMIT 1")?
+        .query_row((set, value), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if newest.is_some_and(|(_, same)| same) {
+        return Ok(());
+    }
+    let nr = newest.map_or(1, |(nr, _)| nr + 1);
+    db.prepare_cached("INSERT INTO token (object_set, nr, at, value) VALUES (?1, ?2, ?3, ?4)")?.execute((
+        set,
+        nr,
+        change.at.as_millis(),
+        value,
+    ))?;
+    db.prepare_cached("DELETE FROM token WHERE object_set = ?1 AND nr <= ?2")?.execute((set, nr - TOKENS_KEPT as i64))?;
+    Ok(())
+}
