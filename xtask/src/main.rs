@@ -65,6 +65,16 @@ enum Chore {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "CMD")]
         command: Vec<String>,
     },
+    /// The baseline of `bench async`: reads and acknowledges messages, and nothing else.
+    #[command(hide = true)]
+    BareConsumer {
+        /// The broker.
+        url: String,
+        /// The queue, or the stream.
+        queue: String,
+        /// How many messages.
+        count: u64,
+    },
     /// Writes a new connector's crate, small but passing its conformance suite, to crates/connectors/NAME.
     NewConnector {
         /// The connector's name: lower-case letters, digits and hyphens.
@@ -94,6 +104,30 @@ enum Benchmark {
         /// Fail if a target is missed.
         #[arg(long)]
         enforce: bool,
+    },
+    /// Changes from the queues of a private RabbitMQ and a private NATS server, against a bare consumer; and how late one takes effect.
+    Async {
+        /// How many events; the jobs' accounts are half as many.
+        #[arg(long, default_value_t = 200_000)]
+        objects: u64,
+        /// How often each side does each job; the medians are reported. Fewer than three are not a measurement.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+        /// Write the figures to this file as JSON, too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Measure this binary rather than a release build of this checkout.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Keep the data and databases in this folder rather than in a temporary one.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Fail if a target is missed.
+        #[arg(long)]
+        enforce: bool,
+        /// One job only: rabbitmq, nats or latency.
+        #[arg(long, value_name = "JOB")]
+        job: Option<String>,
     },
     /// Decisions one by one (classification, filters), and the check of a folder of 1,000 definition files.
     Resolver {
@@ -137,6 +171,10 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Bench { name: Benchmark::Resolver { runs, json, binary, folder, enforce } } => {
             bench::resolver::run(&bench::resolver::Options { runs, json, binary, folder, enforce })
         }
+        Chore::Bench { name: Benchmark::Async { objects, runs, json, binary, folder, enforce, job } } => {
+            bench::async_updates::run(&bench::async_updates::Options { objects, runs, json, binary, folder, enforce, job })
+        }
+        Chore::BareConsumer { url, queue, count } => bench::broker::bare_consumer(&url, &queue, count),
         Chore::Fuzz { target, seconds } => fuzz::run(&fuzz::Options { target, seconds }),
         Chore::WithServers { command } => servers::brokers::with(&command),
         Chore::NewConnector { name } => new_connector::run(&name),

@@ -186,9 +186,9 @@ fn fate(row: u64, revision: u64) -> Fate {
 fn write_account(out: &mut impl Write, account: &Account) -> io::Result<()> {
     let Account { uid, employee_number, given_name, family_name, mail, status, .. } = account;
     write!(out, "{uid},{employee_number},{given_name},{family_name},{mail},")?;
-    let name = pick(&DEPARTMENTS, account.department);
+    let name = department(account.department);
     let quote = if name.contains(',') { "\"" } else { "" };
-    write!(out, "{quote}D{:03} {name}{quote},{status},", account.department)?;
+    write!(out, "{quote}{name}{quote},{status},")?;
     for (nth, group) in account.groups.iter().enumerate() {
         write!(out, "{}g-{group:04}", if nth == 0 { "" } else { ";" })?;
     }
@@ -199,8 +199,19 @@ fn pick<'a>(choices: &[&'a str], number: u64) -> &'a str {
     choices[usize::try_from(number % choices.len() as u64).unwrap_or_default()]
 }
 
+/// The name of a department, by any number.
+pub(super) fn department(number: u64) -> String {
+    let number = number % DEPARTMENT_COUNT;
+    format!("D{number:03} {}", pick(&DEPARTMENTS, number))
+}
+
+/// The name of an account's department in the first revision.
+pub(super) fn department_of(row: u64) -> String {
+    department(account(row).department)
+}
+
 /// The finaliser of splitmix64.
-fn mix(number: u64, salt: u64) -> u64 {
+pub(super) fn mix(number: u64, salt: u64) -> u64 {
     let mut x = number.wrapping_add(0x9E37_79B9_7F4A_7C15_u64.wrapping_mul(salt + 1));
     x = (x ^ (x >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);

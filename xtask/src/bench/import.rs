@@ -219,7 +219,7 @@ impl Bench {
     }
 }
 
-fn make_empty(folder: &Path) -> Result<()> {
+pub(super) fn make_empty(folder: &Path) -> Result<()> {
     match fs::remove_dir_all(folder) {
         Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
             return Err(err).context(format!("cannot empty {}", folder.display()));

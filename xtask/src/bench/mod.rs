@@ -1,7 +1,9 @@
 //! The benchmarks. Where there is a baseline, it and the engine run alternately over the same generated data, and their results must
 //! agree.
 
+pub(crate) mod async_updates;
 mod baseline;
+pub(crate) mod broker;
 mod content;
 mod data;
 mod definitions;
