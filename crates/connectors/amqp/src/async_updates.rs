@@ -1,0 +1,375 @@
+//! Listening to a queue.
+//!
+//! # Order, and what happens to it when a connection breaks
+//!
+//! A broker delivers the messages of a queue in their order to its only consumer, and takes back in their order what the
+//! consumer's channel did not acknowledge when that ends. Three things keep that order up to the engine:
+//!
+//! * We are the only consumer: the queue is consumed exclusively, which RabbitMQ enforces for classic queues, and which does
+//!   not hinder single active consumers. For quorum queues it is not enforced: others are warned of.
+//! * A connection has one channel and one consumer, and is never repaired: after a break there is another one. So everything
+//!   that was not acknowledged comes again, first and in order, before anything new; deliveries that were received and not yet
+//!   given to the engine are dropped, as they come again too. Nothing of an old connection follows anything of a new one.
+//! * A delivery belongs to its connection. Acknowledged after that broke, it is an error, and never an acknowledgement of
+//!   another message that happens to have the same tag on the new connection.
+//!
+//! What is in the engine's hands when a connection breaks comes a second time. With identities, the engine knows what it has
+//! applied, and passes over it. Without (a message has no `message-id`), an object goes through its last changes again, in
+//! their order, and ends where it was: changes are states, or deltas that say what is added and removed.
+//!
+//! # Listening again
+//!
+//! A new listener takes over from the one before: first the old connection is closed, so that the broker takes back what is
+//! still in flight there, in its place; the old stream ends. A dropped stream stops the deliveries, while its connection stays
+//! for as long as deliveries are in somebody's hands, who may still settle them.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use lapin::Consumer;
+use lapin::message::Delivery as Message;
+use tidelock_connector_api::{
+    Acknowledge, AsyncUpdates, BoxStream, Delivery, Error, ErrorKind, Listening, OnFailure, Result, async_trait,
+};
+use tidelock_messages::Decoder;
+
+use crate::client::{Broker, Session};
+use crate::config::AmqpConfig;
+use crate::connector::Amqp;
+use crate::dead_letters::{DeadLetters, Letter};
+use crate::error::{Step, explain, is_passing};
+use crate::message::{changes, identity};
+
+/// The longest pause between two attempts to connect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// A connection that held for so long is a good one: attempts count anew after it.
+const GOOD: Duration = Duration::from_secs(30);
+
+/// What a connector, its streams and their deliveries share.
+pub(crate) struct Shared {
+    pub(crate) broker: Broker,
+    pub(crate) decoder: Decoder,
+    pub(crate) on_failure: OnFailure,
+    dead_letters: DeadLetters,
+    /// The number of the latest listener.
+    latest: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    status: Status,
+    /// The connection of the latest listener, while anybody needs it.
+    session: Weak<Session>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Status {
+    #[default]
+    Down,
+    Connecting,
+    Connected,
+}
+
+/// One that follows the queue.
+struct Listener {
+    shared: Arc<Shared>,
+    number: u64,
+    connected: Option<Connected>,
+    /// The attempts since there was a good connection last.
+    attempts: u32,
+    /// When it broke; none while nothing is amiss.
+    broken: Option<Instant>,
+    /// Whether there ever was a connection.
+    begun: bool,
+}
+
+struct Connected {
+    session: Arc<Session>,
+    consumer: Consumer,
+    since: Instant,
+}
+
+impl AsyncUpdates for Amqp {
+    fn deliveries(&self) -> BoxStream<'_, Result<Delivery>> {
+        stream::once(async { Listener::new(&self.shared).await })
+            .flat_map(|listener| {
+                stream::unfold(Some(listener), |listener| async move {
+                    let mut listener = listener?;
+                    match listener.next().await {
+                        Ok(Some(delivery)) => Some((Ok(delivery), Some(listener))),
+                        Ok(None) => None,
+                        Err(error) => Some((Err(error), None)),
+                    }
+                })
+            })
+            .boxed()
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        self.shared.on_failure
+    }
+
+    fn status(&self) -> Listening {
+        self.shared.status()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(broker: Broker, decoder: Decoder, on_failure: OnFailure) -> Self {
+        Self {
+            broker,
+            decoder,
+            on_failure,
+            dead_letters: DeadLetters::default(),
+            latest: AtomicU64::new(0),
+            state: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn status(&self) -> Listening {
+        let state = self.state();
+        match state.status {
+            Status::Down => Listening::Down,
+            Status::Connecting => Listening::Reconnecting,
+            // Nobody may have asked for a delivery since it broke.
+            Status::Connected if state.session.upgrade().is_some_and(|session| session.is_alive()) => Listening::Alive,
+            Status::Connected => Listening::Reconnecting,
+        }
+    }
+
+    fn config(&self) -> &AmqpConfig {
+        self.broker.config()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Listener {
+    /// Takes over from the listener before.
+    async fn new(shared: &Arc<Shared>) -> Self {
+        let number = shared.latest.fetch_add(1, Ordering::Relaxed) + 1;
+        let listener = Self { shared: Arc::clone(shared), number, connected: None, attempts: 0, broken: None, begun: false };
+        listener.set(Status::Connecting);
+        let before = shared.state().session.upgrade();
+        if let Some(session) = before {
+            session.close().await;
+        }
+        listener
+    }
+
+    /// The next delivery; none once another listener has taken over.
+    async fn next(&mut self) -> Result<Option<Delivery>> {
+        loop {
+            if !self.is_latest() {
+                return Ok(None);
+            }
+            let Some(connected) = &mut self.connected else {
+                self.connect().await?;
+                continue;
+            };
+            match connected.consumer.next().await {
+                Some(Ok(message)) if message.acker.usable() => return Ok(Some(self.deliver(message))),
+                // Its connection is gone: it comes again.
+                Some(Ok(_)) => {}
+                Some(Err(error)) => self.lost(explain(&error, Step::Listen, self.shared.config()))?,
+                None => {
+                    let queue = &self.shared.config().queue;
+                    let message = format!("the broker does not deliver from the queue '{queue}' any longer");
+                    self.lost(Error::unreachable(message))?;
+                }
+            }
+        }
+    }
+
+    fn deliver(&self, message: Message) -> Delivery {
+        let Message { delivery_tag, exchange, routing_key, properties, data, .. } = message;
+        let config = self.shared.config();
+        let id = identity(config, &properties);
+        let changes = changes(&self.shared.decoder, &properties, &data);
+        let letter = config.dead_letters.is_some().then_some(Letter { exchange, routing_key, properties, body: data });
+        // Without a connection nothing is delivered.
+        let session = self.connected.as_ref().map(|connected| Arc::clone(&connected.session));
+        if let Some(session) = &session {
+            session.acknowledgements.delivered(delivery_tag);
+        }
+        Delivery::new(id, changes, Box::new(Handle { shared: Arc::clone(&self.shared), session, tag: delivery_tag, letter }))
+    }
+
+    /// The connection broke. An error where it is of no use to try again.
+    fn lost(&mut self, error: Error) -> Result<()> {
+        if let Some(connected) = self.connected.take() {
+            connected.session.cut();
+            if connected.since.elapsed() >= GOOD {
+                self.attempts = 0;
+                self.broken = None;
+            }
+        }
+        self.broken.get_or_insert_with(Instant::now);
+        self.set(Status::Connecting);
+        if !is_passing(&error) {
+            return Err(self.ended(error));
+        }
+        if self.is_latest() {
+            tracing::warn!(queue = %self.shared.config().queue, "{}; connecting again", error.full_message());
+        }
+        Ok(())
+    }
+
+    /// Connects, as often as it takes and is sensible.
+    async fn connect(&mut self) -> Result<()> {
+        let config = Arc::clone(self.shared.broker.config());
+        loop {
+            let error = match self.attempt().await {
+                Ok(connected) => {
+                    if self.attempts > 0 {
+                        tracing::info!(queue = %config.queue, "connected again");
+                    }
+                    self.begun = true;
+                    self.connected = Some(connected);
+                    self.set(Status::Connected);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            // A queue that somebody else has may be ours in a moment: a broker takes its time to notice that a consumer is
+            // dead. A broker that was never reached is not worth waiting for.
+            let limit = match (self.begun, error.kind()) {
+                (true, _) => config.reconnect_timeout,
+                (false, ErrorKind::Throttled) => config.reconnect_timeout.min(config.heartbeat * 3),
+                (false, _) => Duration::ZERO,
+            };
+            let broken = *self.broken.get_or_insert_with(Instant::now);
+            let pause = pause(self.attempts);
+            if !is_passing(&error) || broken.elapsed() + pause > limit || !self.is_latest() {
+                return Err(self.ended(error));
+            }
+            if self.attempts == 0 && !self.begun {
+                tracing::warn!(queue = %config.queue, "{}; trying again", error.full_message());
+            }
+            self.attempts = self.attempts.saturating_add(1);
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<Connected> {
+        let broker = &self.shared.broker;
+        let config = broker.config();
+        let session = Arc::new(Session::open(broker).await?);
+        let queue = session.inspect(broker, &config.queue).await?;
+        let (session, consumer) = match session.consume(broker, config.exclusive).await {
+            Ok(consumer) => (session, consumer),
+            // A queue with a single active consumer refuses exclusive ones, whoever consumes. The refusal closed the channel.
+            Err(error) if config.exclusive && error.kind() == ErrorKind::Throttled && queue.consumers == 0 => {
+                session.close().await;
+                let session = Arc::new(Session::open(broker).await?);
+                let consumer = session.consume(broker, false).await?;
+                (session, consumer)
+            }
+            Err(error) => {
+                session.close().await;
+                return Err(error);
+            }
+        };
+        if queue.consumers > 0 {
+            let others = queue.consumers;
+            tracing::warn!(queue = %config.queue, others, "others consume from the queue: the order of changes is in danger");
+        }
+        self.shared.state().session = Arc::downgrade(&session);
+        Ok(Connected { session, consumer, since: Instant::now() })
+    }
+
+    fn ended(&self, error: Error) -> Error {
+        self.set(Status::Down);
+        error
+    }
+
+    fn set(&self, status: Status) {
+        if self.is_latest() {
+            self.shared.state().status = status;
+        }
+    }
+
+    fn is_latest(&self) -> bool {
+        self.shared.latest.load(Ordering::Relaxed) == self.number
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.set(Status::Down);
+    }
+}
+
+/// What settles a delivery.
+struct Handle {
+    shared: Arc<Shared>,
+    session: Option<Arc<Session>>,
+    tag: u64,
+    /// The message, where rejecting it needs it.
+    letter: Option<Letter>,
+}
+
+#[async_trait]
+impl Acknowledge for Handle {
+    async fn acknowledge(self: Box<Self>) -> Result<()> {
+        let session = self.session()?;
+        let told = session.acknowledgements.acknowledge(session.channel(), self.tag).await;
+        told.map_err(|error| explain(&error, Step::Acknowledge, self.shared.config()))
+    }
+
+    async fn reject(self: Box<Self>, reason: &str) -> Result<()> {
+        let session = self.session()?;
+        let config = self.shared.config();
+        let told = match (&config.dead_letters, &self.letter) {
+            (Some(target), Some(letter)) => {
+                self.shared.dead_letters.publish(&self.shared.broker, target, letter, reason).await?;
+                session.acknowledgements.acknowledge(session.channel(), self.tag).await
+            }
+            _ => session.acknowledgements.reject(session.channel(), self.tag).await,
+        };
+        told.map_err(|error| explain(&error, Step::Acknowledge, config))
+    }
+}
+
+impl Handle {
+    /// The connection that the delivery came by: only there does its tag mean anything.
+    fn session(&self) -> Result<&Session> {
+        self.session.as_deref().filter(|session| session.is_alive()).ok_or_else(|| {
+            let config = self.shared.config();
+            let message =
+                format!("the connection to {} broke before a message was acknowledged: it comes again", config.server());
+            Error::unreachable(message)
+        })
+    }
+}
+
+/// How long to wait before another attempt: twice as long each time, and never in step with others.
+fn pause(attempts: u32) -> Duration {
+    let longest = Duration::from_millis(200).saturating_mul(1 << attempts.min(10)).min(LONGEST_PAUSE);
+    // Keys that are random are all that is needed here.
+    let random = RandomState::new().build_hasher().finish() % 1000;
+    longest.mul_f64(0.5 + random as f64 / 2000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_up_to_a_limit_and_are_not_alike() {
+        for (attempts, longest) in [(0, 200), (1, 400), (4, 3200), (7, 25_600), (8, 30_000), (4000, 30_000)] {
+            let pauses: Vec<_> = (0..50).map(|_| pause(attempts)).collect();
+            let longest = Duration::from_millis(longest);
+            assert!(pauses.iter().all(|pause| *pause <= longest && *pause >= longest / 2));
+            assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Talking to a broker: connections, encryption, and how an attempt to have one fails.
+
+mod broker;
+mod session;
+mod stream;
+mod tls;
+
+pub(crate) use broker::Broker;
+pub(crate) use session::Session;
