@@ -19,7 +19,7 @@ use rusqlite::{Connection, OpenFlags};
 use tidelock_servers::{Nats, PASSWORD, RabbitMq, USER};
 
 use super::broker::{self, Broker};
-use super::measure::{self, Cost};
+use super::measure::{self, Cost, percentile};
 use super::report::{self, Judged, Row, Target};
 use super::{data, import};
 use crate::shell;
@@ -323,11 +323,6 @@ fn check(home: &Path, expected: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// The value that so many of a hundred values, sorted, do not exceed.
-fn percentile(sorted: &[f64], part: usize) -> Option<f64> {
-    sorted.get((sorted.len() * part).div_ceil(100).saturating_sub(1)).copied()
-}
-
 const LISTEN: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <task xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3" oid="b0a4c7de-3c1f-4d0e-9f61-5d6f7a0c1e04">
     <name>Listen to changes</name>
@@ -354,13 +349,5 @@ mod tests {
             assert_eq!(message.len(), broker::MESSAGE_BYTES);
             assert!(serde_json::from_slice::<serde_json::Value>(&message).is_ok());
         }
-    }
-
-    #[test]
-    fn percentiles_are_values_that_were_measured() {
-        let values: Vec<f64> = (1..=200).map(f64::from).collect();
-        assert_eq!((percentile(&values, 50), percentile(&values, 99)), (Some(100.0), Some(198.0)));
-        assert_eq!(percentile(&[3.0], 99), Some(3.0));
-        assert_eq!(percentile(&[], 99), None);
     }
 }

@@ -145,6 +145,25 @@ pub(super) fn for_each_identity(count: u64, mut give: impl FnMut(Identity<'_>) -
     Ok(())
 }
 
+/// Writes the accounts as entries of a directory, below `ou=people`.
+pub(super) fn write_people(out: &mut impl Write, count: u64, suffix: &str) -> io::Result<()> {
+    for row in 0..count {
+        let Account { uid, employee_number, given_name, family_name, mail, department, status, .. } = account(row);
+        writeln!(
+            out,
+            "dn: {}\nobjectClass: inetOrgPerson\nuid: {uid}\nemployeeNumber: {employee_number}\ngivenName: {given_name}\nsn: {family_name}\n\
+             cn: {given_name} {family_name}\nmail: {mail}\ndepartmentNumber: {department}\nemployeeType: {status}\n",
+            person_dn(row, suffix)
+        )?;
+    }
+    Ok(())
+}
+
+/// The name of an account's entry.
+pub(super) fn person_dn(row: u64, suffix: &str) -> String {
+    format!("uid=u{row:08},ou=people,{suffix}")
+}
+
 fn account(row: u64) -> Account {
     let hash = mix(row, 0);
     let first = pick(&FIRST_SYLLABLE, hash >> 8);

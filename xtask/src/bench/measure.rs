@@ -56,6 +56,11 @@ pub(super) fn median<T: PartialOrd + Copy>(values: impl IntoIterator<Item = T>) 
     values.get(values.len() / 2).copied()
 }
 
+/// The value that so many of a hundred values, sorted, do not exceed.
+pub(super) fn percentile(sorted: &[f64], part: usize) -> Option<f64> {
+    sorted.get((sorted.len() * part).div_ceil(100).saturating_sub(1)).copied()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -67,6 +72,14 @@ mod tests {
         assert_eq!(median([3, 1, 2]), Some(2));
         assert_eq!(median([5.0]), Some(5.0));
         assert_eq!(median(Vec::<u64>::new()), None);
+    }
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let values: Vec<f64> = (1..=200).map(f64::from).collect();
+        assert_eq!((percentile(&values, 50), percentile(&values, 99)), (Some(100.0), Some(198.0)));
+        assert_eq!(percentile(&[3.0], 99), Some(3.0));
+        assert_eq!(percentile(&[], 99), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod content;
 mod data;
 mod definitions;
 pub(crate) mod import;
+pub(crate) mod ldap;
 mod measure;
 mod report;
 pub(crate) mod resolver;

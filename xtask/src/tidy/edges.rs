@@ -28,10 +28,13 @@ const RULES: &[Rule] = &[
         package: "tidelock",
         may_use: &[
             "tidelock-activities",
+            "tidelock-amqp",
             "tidelock-connector-api",
             "tidelock-csv",
             "tidelock-ldap",
+            "tidelock-messages",
             "tidelock-model",
+            "tidelock-nats",
             "tidelock-repo",
             "tidelock-resolver",
         ],
