@@ -391,10 +391,6 @@ fn resolve(
             return Err(RunError::definition(std::mem::take(diagnostics)));
         }
     };
-    if set.paging.as_ref().is_some_and(|paging| paging.order_by.is_some()) {
-        let message = "'orderBy' is not supported yet: objects come in the order of the resource";
-        set.diagnostics.push(Diagnostic::warning("not-supported", &given.place, message));
-    }
     let options = given.search_options.as_ref().map_or(&given.place, |options| &options.place);
     if set.no_fetch && activity == ActivityKind::ShadowReclassification {
         // Shadows do not keep what their classification depends on.

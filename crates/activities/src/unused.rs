@@ -2,7 +2,9 @@
 //!
 //! What no activity knows is reported by whoever reads definitions; object sets are the resolver's.
 
-use tidelock_model::definition::{Activity, ActivityTailoring, ControlFlow, Distribution, Execution, Task, Work, WorkKind};
+use tidelock_model::definition::{
+    Activity, ActivityTailoring, ControlFlow, Distribution, Execution, Recurrence, Task, Work, WorkKind,
+};
 use tidelock_model::document::Node;
 use tidelock_model::{Diagnostic, Diagnostics, Place};
 
@@ -17,7 +19,14 @@ const OF_A_TASK: [(&str, &str); 5] = [
 
 /// Reports the items of a task that make no difference.
 pub(crate) fn report_task(task: &Task, diagnostics: &mut Diagnostics) {
-    if let Some(schedule) = &task.schedule {
+    // To run once is what it does.
+    if let Some(schedule) = &task.schedule
+        && (schedule.interval.is_some()
+            || schedule.cron_like_pattern.is_some()
+            || schedule.earliest_start_time.is_some()
+            || schedule.latest_start_time.is_some()
+            || schedule.recurrence.as_ref().is_some_and(|recurrence| recurrence.value == Recurrence::Recurring))
+    {
         let message = "'schedule' has no effect yet: the task runs when it is told to";
         let help = "run it from the scheduler of the system, as with cron or a systemd timer";
         diagnostics.push(Diagnostic::info("not-supported", &schedule.place, message).with_help(help));

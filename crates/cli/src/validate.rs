@@ -99,7 +99,7 @@ fn names(given: &Given, found: &mut Diagnostics) {
             }
             None => {
                 let message = format!("the {element} has no name");
-                found.push(Diagnostic::error("no-name", place, message).with_help("give it one: <name>…</name>"));
+                found.push(Diagnostic::error("no-name", place, message).with_help("add a 'name'"));
             }
         }
         if let Some(oid) = definition.oid()

@@ -104,7 +104,9 @@ fn place<S: serde::Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S:
     use serde::ser::SerializeMap;
     let mut map = serializer.serialize_map(Some(3))?;
     map.serialize_entry("file", &place.file.as_deref())?;
-    map.serialize_entry("line", &place.line)?;
-    map.serialize_entry("column", &place.column)?;
+    // A finding about a file as a whole is shown at its beginning: editors know no line before the first.
+    let first = u32::from(place.file.is_some());
+    map.serialize_entry("line", &place.line.max(first))?;
+    map.serialize_entry("column", &place.column.max(first))?;
     map.end()
 }

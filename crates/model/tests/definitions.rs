@@ -483,16 +483,16 @@ fn an_activity_has_one_work() {
     check_findings(
         &activity(""),
         expect![[r#"
-        -:3:1: error[no-work]: the activity has neither work nor composition
-          help: add a work, such as <work><import>…</import></work>
-    "#]],
+            -:3:1: error[no-work]: the activity has neither work nor composition
+              help: add 'work' with what is to be done, such as an 'import'
+        "#]],
     );
     check_findings(
         &activity("<work/>"),
         expect![[r#"
-        -:4:1: error[no-work]: the work does not say what is to be done
-          help: name it, such as <import> or <reconciliation>
-    "#]],
+            -:4:1: error[no-work]: the work does not say what is to be done
+              help: name it, such as 'import' or 'reconciliation'
+        "#]],
     );
     check_findings(
         &activity("<work><import/><reconciliation/></work>"),
@@ -599,6 +599,55 @@ fn an_object_says_its_type_somewhere() {
           help: did you mean 'user'?
     "#]]
     .assert_eq(&findings);
+}
+
+#[test]
+fn an_object_of_json_or_yaml_can_say_its_type_instead_of_standing_under_its_name() {
+    for text in [
+        r#"{"@ns": "http://midpoint.evolveum.com/xml/ns/public/common/common-3", "@type": "c:UserType", "oid": "1", "name": "ann"}"#,
+        r#"{"@element": "user", "oid": "1", "name": "ann"}"#,
+        r#"[{"@type": "UserType", "oid": "1", "name": "ann"}]"#,
+        "--- !<http://midpoint.evolveum.com/xml/ns/public/common/common-3/UserType>\noid: 1\nname: ann\n",
+    ] {
+        let (definitions, findings) = read(text);
+        assert_eq!(findings, "", "{text}");
+        let [user] = &definitions[..] else { panic!("one object: {text}") };
+        assert_eq!((user.object_type(), user.name(), user.oid().is_some()), ("user", Some("ann"), true), "{text}");
+    }
+    let (definitions, findings) =
+        read(r#"{"@ns": "http://midpoint.evolveum.com/xml/ns/public/common/common-3", "user": {"name": "ann"}}"#);
+    assert_eq!((definitions.len(), findings), (1, String::new()));
+}
+
+#[test]
+fn slips_in_the_items_of_a_user_are_noticed_and_own_items_are_not() {
+    check_findings(
+        r#"{"user": {"name": "ann", "giveName": "Ann", "shoeSize": 38, "http://example.org/own#fulName": "x", "bossRef": {"oid": "1"}}}"#,
+        expect![[r#"
+            -:1:26: warning[unknown-item]: 'user' has no item 'giveName' in midPoint; it is kept as it is
+              help: did you mean 'givenName'?
+        "#]],
+    );
+}
+
+#[test]
+fn a_schedule_names_times_that_there_are() {
+    let task = |pattern: &str| format!(r#"{{"task": {{"name": "t", "schedule": {{"cronLikePattern": "{pattern}"}}}}}}"#);
+    check_findings(&task("0 30 2 * * ?"), expect![[r#""#]]);
+    check_findings(
+        &task("0 61 2 * * ?"),
+        expect![[r#"
+        -:1:37: error[bad-value]: cronLikePattern: '61' is not a minute between 0 and 59, nor a range or a step of such
+          help: write a pattern such as '0 30 2 * * ?': every night at half past two
+    "#]],
+    );
+    check_findings(
+        &task("30 2 * * *"),
+        expect![[r#"
+        -:1:37: error[bad-value]: cronLikePattern: a pattern has 6 or 7 fields: second, minute, hour, day of the month, month, day of the week, year
+          help: write a pattern such as '0 30 2 * * ?': every night at half past two
+    "#]],
+    );
 }
 
 #[test]

@@ -306,6 +306,17 @@ impl Resolution<'_> {
         };
         match self.rules.cell(given.which()) {
             Cell::Exact => definition::of_kind_and_intent(self.policy, given, &mut self.diagnostics)?.ok_or_else(no_class),
+            Cell::Default if self.rules.source == Source::LiteralShadows => {
+                // The default must be there, and then shadows of every intent are meant.
+                let mut found = Diagnostics::new();
+                let resolved = definition::of_kind(self.policy, given, &mut found)?.ok_or_else(no_class)?;
+                self.diagnostics.extend(found.into_iter().map(|found| Diagnostic {
+                    message: "without 'intent' shadows of every intent of the kind are meant".to_owned(),
+                    help: Some("add 'intent' if those of one object type are meant".to_owned()),
+                    ..found
+                }));
+                Ok(resolved)
+            }
             Cell::Default => definition::of_kind(self.policy, given, &mut self.diagnostics)?.ok_or_else(no_class),
             Cell::Class | Cell::ClassOnly => definition::of_class(self.policy, given)?.ok_or_else(no_class),
             Cell::NoKind => {
@@ -388,7 +399,7 @@ impl Resolution<'_> {
                     built.cached.shadows = query.scope(given);
                     built.cached.conditions = query.bind(searched.class.as_deref())?;
                     built.search = built.search.and(built.cached.conditions.clone());
-                    built.paging = query.paging(searched.class.as_deref())?;
+                    built.paging = query.paging(searched.class.as_deref(), &mut self.diagnostics)?;
                     effective = query.effective(effective);
                 }
                 built.query = Some(query::print(&effective));

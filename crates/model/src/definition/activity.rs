@@ -232,7 +232,7 @@ impl Content for Activity {
         if read.work.is_none() && read.composition.is_none() && node.child("work").is_none() {
             reading.report(
                 Diagnostic::error("no-work", &node.place, "the activity has neither work nor composition")
-                    .with_help("add a work, such as <work><import>…</import></work>"),
+                    .with_help("add 'work' with what is to be done, such as an 'import'"),
             );
         }
         Some(read)
@@ -250,7 +250,7 @@ impl Item for Option<Work> {
         let Some(node) = works.next() else {
             reading.report(
                 Diagnostic::error("no-work", &container.place, "the work does not say what is to be done")
-                    .with_help("name it, such as <import> or <reconciliation>"),
+                    .with_help("name it, such as 'import' or 'reconciliation'"),
             );
             return;
         };

@@ -1,10 +1,11 @@
 //! Focus objects as definitions.
 
 use crate::definition::content;
-use crate::definition::table::{At, Reading};
+use crate::definition::nearest::nearest;
+use crate::definition::table::{At, Reading, shorten};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::Node;
-use crate::name::QName;
+use crate::name::{QName, ns};
 use crate::object::FocusType;
 use crate::oid::Oid;
 use crate::value::{Items, Value};
@@ -41,6 +42,17 @@ impl FocusObject {
                     .with_help("remove 'linkRef': synchronization makes the links"),
             );
         }
+        for child in node.children.iter().filter(|child| child.name.namespace().is_none_or(|n| n == ns::COMMON)) {
+            if !is_known(focus_type, child.local())
+                && let Some(near) = nearest(child.local(), items(focus_type))
+            {
+                let (what, item) = (focus_type.element_name(), shorten(child.local()));
+                let message = format!("'{what}' has no item '{item}' in midPoint; it is kept as it is");
+                reading.report(
+                    Diagnostic::warning("unknown-item", &child.place, message).with_help(format!("did you mean '{near}'?")),
+                );
+            }
+        }
         if let Some(second) = node.children_named("name").nth(1) {
             reading.report(
                 Diagnostic::error("several-values", &second.place, "'name' is given more than once")
@@ -63,6 +75,121 @@ impl FocusObject {
         content::write_items(&self.content, &mut node);
         node
     }
+}
+
+/// What every focus has, so that slips of the pen are noticed. Other items are kept without a word.
+const EVERY: &[&str] = &[
+    "name",
+    "description",
+    "documentation",
+    "subtype",
+    "fetchResult",
+    "extension",
+    "parentOrg",
+    "parentOrgRef",
+    "trigger",
+    "metadata",
+    "tenantRef",
+    "lifecycleState",
+    "operationExecution",
+    "lensContext",
+    "policySituation",
+    "policyException",
+    "policyStatement",
+    "diagnosticInformation",
+    "indestructible",
+    "effectiveMarkRef",
+    "effectiveOperationPolicy",
+    "assignment",
+    "iteration",
+    "iterationToken",
+    "archetypeRef",
+    "roleMembershipRef",
+    "delegatedRef",
+    "roleInfluenceRef",
+    "linkRef",
+    "personaRef",
+    "activation",
+    "jpegPhoto",
+    "costCenter",
+    "locality",
+    "preferredLanguage",
+    "locale",
+    "timezone",
+    "emailAddress",
+    "telephoneNumber",
+    "credentials",
+    "behavior",
+    "lifecycle",
+    "identities",
+    "triggeredPolicyRule",
+    "operationalState",
+    "safeOperation",
+];
+
+const USERS: &[&str] = &[
+    "fullName",
+    "givenName",
+    "familyName",
+    "additionalName",
+    "nickName",
+    "honorificPrefix",
+    "honorificSuffix",
+    "title",
+    "personalNumber",
+    "employeeNumber",
+    "employeeType",
+    "organization",
+    "organizationalUnit",
+    "adminGuiConfiguration",
+    "result",
+];
+
+const ROLES: &[&str] = &[
+    "displayName",
+    "identifier",
+    "inducement",
+    "authorization",
+    "requestable",
+    "delegable",
+    "idempotence",
+    "riskLevel",
+    "condition",
+    "policyConstraints",
+    "exclusion",
+    "adminGuiConfiguration",
+    "dataProtection",
+    "autoassign",
+    "roleType",
+    "orgType",
+    "serviceType",
+    "tenant",
+    "mailDomain",
+    "displayOrder",
+    "passwordPolicyRef",
+    "securityPolicyRef",
+    "defaultObjectPolicyConfiguration",
+    "url",
+    "approverRef",
+    "approverExpression",
+    "approvalSchema",
+    "approvalProcess",
+    "automaticallyApproved",
+    "membership",
+    "type",
+    "inducedEntitlements",
+    "roleAnalysis",
+    "ownerRef",
+];
+
+fn items(focus_type: FocusType) -> impl Iterator<Item = &'static str> {
+    let own = if focus_type == FocusType::User { USERS } else { ROLES };
+    EVERY.iter().chain(own).copied()
+}
+
+fn is_known(focus_type: FocusType, name: &str) -> bool {
+    // References have too many names to be told from slips.
+    name.ends_with("Ref") || items(focus_type).any(|item| item == name)
 }
 
 impl PartialEq for FocusObject {

@@ -11,6 +11,7 @@ mod common;
 mod content;
 mod content_json;
 mod correlation;
+mod cron;
 mod execution;
 mod file;
 mod focus;

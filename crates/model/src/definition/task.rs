@@ -2,7 +2,9 @@
 
 use crate::definition::activity::Activity;
 use crate::definition::common::ObjectRef;
-use crate::definition::table::{At, Reading, definition, names, plain_content};
+use crate::definition::cron;
+use crate::definition::table::{At, Content, Reading, definition, names};
+use crate::diagnostic::Diagnostic;
 use crate::document::Node;
 use crate::name::{QName, ns};
 use crate::oid::Oid;
@@ -122,7 +124,24 @@ names! {
     }
 }
 
-plain_content!(Schedule);
+impl Content for Schedule {
+    fn read(node: &Node, reading: &mut Reading) -> Option<Self> {
+        let read = Self::read_items(node, reading);
+        if let Some(pattern) = &read.cron_like_pattern
+            && let Err(wrong) = cron::check(pattern)
+        {
+            reading.report(
+                Diagnostic::error("bad-value", &pattern.place, format!("cronLikePattern: {wrong}"))
+                    .with_help("write a pattern such as '0 30 2 * * ?': every night at half past two"),
+            );
+        }
+        Some(read)
+    }
+
+    fn write(&self, name: &QName) -> Node {
+        self.write_items(name)
+    }
+}
 
 impl Task {
     pub(crate) fn read(node: &Node, reading: &mut Reading) -> Self {

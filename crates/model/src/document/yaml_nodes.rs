@@ -63,14 +63,27 @@ impl Nodes<'_> {
     fn roots(&mut self, value: &Yaml, holder: &mut Node, around: &Around) -> Found<()> {
         match &value.content {
             Content::Null => Ok(()),
-            Content::Map(entries) => self.entries(entries, holder, around, 0),
+            Content::Map(entries) => self.root(value, entries, holder, around),
             Content::List(items) => items.iter().try_for_each(|item| match &item.content {
-                Content::Map(entries) => self.entries(entries, holder, around, 0),
+                Content::Map(entries) => self.root(item, entries, holder, around),
                 Content::Null => Ok(()),
                 _ => Err(self.no_object(item)),
             }),
             Content::Scalar { .. } => Err(self.no_object(value)),
         }
+    }
+
+    /// A map of objects; or one object that says itself what it is, by its type or its element.
+    fn root(&mut self, value: &Yaml, entries: &[(Key, Rc<Yaml>)], holder: &mut Node, around: &Around) -> Found<()> {
+        let says = |(key, value): &(Key, Rc<Yaml>)| {
+            matches!(&*key.text, "@type" | "@element") && matches!(value.content, Content::Scalar { .. })
+        };
+        if value.tag.is_none() && !entries.iter().any(says) {
+            return self.entries(entries, holder, around, 0);
+        }
+        let at = entries.first().map_or((value.line, value.column), |(key, _)| (key.line, key.column));
+        let around = self.declarations(entries, around)?;
+        self.single(QName::common("object"), value, place(self.file, at.0, at.1), holder, &around, 0)
     }
 
     fn no_object(&self, value: &Yaml) -> Diagnostic {

@@ -33,33 +33,40 @@ pub(super) fn flatten(types: &[ObjectTypeDefinition], diagnostics: &mut Diagnost
         }
     }
     let mut flat = Vec::with_capacity(types.len());
+    // Of a cycle, and of what inherits from one, is spoken once.
+    let mut in_cycles: HashSet<usize> = HashSet::new();
     for (index, type_) in types.iter().enumerate() {
         if repeated.contains(&index) || type_.abstract_.as_ref().is_some_and(|flag| flag.value) {
             continue;
         }
-        match chain(types, &by_id, index) {
+        match chain(types, &by_id, index, &mut in_cycles) {
             Ok(chain) => {
                 let mut chain = chain.into_iter().rev().filter_map(|index| types.get(index)).map(normal);
                 let Some(root) = chain.next() else { continue };
                 flat.push(chain.fold(root, inherit));
             }
-            Err(error) => diagnostics.push(error),
+            Err(error) => diagnostics.extend(error),
         }
     }
     flat
 }
 
-/// A type and those that it inherits from, the nearest first.
-fn chain(types: &[ObjectTypeDefinition], by_id: &HashMap<TypeId, usize>, index: usize) -> Result<Vec<usize>, Diagnostic> {
+/// A type and those that it inherits from, the nearest first. No error for what has been said of another type.
+fn chain(
+    types: &[ObjectTypeDefinition],
+    by_id: &HashMap<TypeId, usize>,
+    index: usize,
+    in_cycles: &mut HashSet<usize>,
+) -> Result<Vec<usize>, Option<Diagnostic>> {
     let mut chain = vec![index];
     let mut here = index;
     while let Some((type_, super_)) = types.get(here).and_then(|type_| Some((type_, type_.super_.as_ref()?))) {
         if let Some(elsewhere) = super_.rest.iter().find(|node| matches!(node.local(), "resourceRef" | "objectClassName")) {
-            return Err(super::names::refused(
+            return Err(Some(super::names::refused(
                 "inheriting from anything but a type of the same resource",
                 &elsewhere.place,
                 "copy what is inherited into this type",
-            ));
+            )));
         }
         let wanted = TypeId {
             kind: super_.kind.as_ref().map_or(Kind::Account, |kind| kind.value),
@@ -72,16 +79,20 @@ fn chain(types: &[ObjectTypeDefinition], by_id: &HashMap<TypeId, usize>, index: 
                 &super_.place,
                 format!("{} inherits from {wanted}, which is not defined", type_.type_id()),
             );
-            return Err(match nearest(&wanted.to_string(), known.iter().map(String::as_str)) {
+            return Err(Some(match nearest(&wanted.to_string(), known.iter().map(String::as_str)) {
                 Some(near) => error.with_help(format!("did you mean {near}?")),
                 None => error.with_help("define that type, or remove 'super'"),
-            });
+            }));
         };
         if chain.contains(&next) || chain.len() >= DEEPEST {
-            let what = if chain.contains(&next) { "inherits from itself" } else { "inherits through too many types" };
-            let id = types.get(index).map(|type_| type_.type_id().to_string()).unwrap_or_default();
-            return Err(Diagnostic::error("cyclic-super", &super_.place, format!("{id} {what}"))
-                .with_help("remove one of the 'super' elements"));
+            let is_known = chain.iter().any(|index| in_cycles.contains(index));
+            in_cycles.extend(&chain);
+            let id = types.get(next).map(|type_| type_.type_id().to_string()).unwrap_or_default();
+            let what = if chain.contains(&next) { "inherits from itself" } else { "is inherited from through too many types" };
+            return Err((!is_known).then(|| {
+                Diagnostic::error("cyclic-super", &super_.place, format!("{id} {what}"))
+                    .with_help("remove one of the 'super' items")
+            }));
         }
         chain.push(next);
         here = next;

@@ -1,6 +1,6 @@
 //! The inbound mappings of an object type.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_model::definition::{AttributeItem, EvaluationPhase, Mapping, MappingUse, ObjectTypeDefinition, Strength};
@@ -21,6 +21,7 @@ pub(super) fn compile(
 ) -> Vec<InboundMapping> {
     let defaults = default_phases(type_);
     let mut mappings: Vec<InboundMapping> = Vec::new();
+    let mut known: HashSet<&str> = HashSet::new();
     for item in type_.attribute.iter().filter(|item| names::is_visible(item.lifecycle_state.as_ref())) {
         let attribute = match attribute_of(item, class) {
             Ok(attribute) => attribute,
@@ -29,6 +30,16 @@ pub(super) fn compile(
                 continue;
             }
         };
+        if !known.insert(&attribute.name) {
+            diagnostics.push(
+                Diagnostic::warning(
+                    "duplicate-attribute",
+                    &item.place,
+                    format!("there is an 'attribute' for '{}' already; what both say is taken together", attribute.name),
+                )
+                .with_help("say everything about an attribute in one place"),
+            );
+        }
         let in_force = |mapping: &&Mapping| {
             names::is_visible(mapping.lifecycle_state.as_ref()) && mapping.enabled.as_ref().is_none_or(|enabled| enabled.value)
         };

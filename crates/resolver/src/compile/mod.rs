@@ -9,7 +9,7 @@ use tidelock_model::definition::{
 };
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{FocusType, Intent, Kind, ObjectClass, Schema, TypeId};
-use tidelock_model::{Diagnostic, Diagnostics};
+use tidelock_model::{Diagnostic, Diagnostics, Place};
 
 use crate::digest;
 use crate::mapping::{InboundMapping, MappingSource, Range};
@@ -33,6 +33,18 @@ pub fn compile(resource: &Resource, schema: &Schema) -> (Option<ResourcePolicy>,
     (policy.filter(|_| !failed), compiler.diagnostics)
 }
 
+/// Where a type has outbound mappings.
+fn outbound(type_: &ObjectTypeDefinition) -> impl Iterator<Item = &Place> {
+    let activation = type_.activation.iter().flat_map(|activation| {
+        let parts = [&activation.administrative_status, &activation.valid_from, &activation.valid_to];
+        parts.into_iter().chain([&activation.lockout_status, &activation.existence]).flatten().map(|part| &part.rest)
+    });
+    let attributes = type_.attribute.iter().map(|attribute| &attribute.rest);
+    let credentials = type_.rest.iter().filter(|node| node.local() == "credentials").flat_map(|node| &node.children);
+    let items = attributes.chain(activation).flatten().chain(credentials.flat_map(|credential| &credential.children));
+    items.filter(|node| node.local() == "outbound").map(|node| &node.place)
+}
+
 struct Compiler<'a> {
     resource: &'a Resource,
     schema: &'a Schema,
@@ -45,6 +57,7 @@ impl Compiler<'_> {
         let resource = self.resource;
         self.warn_of_inheritance();
         self.note_state(resource.lifecycle_state.as_ref(), "the resource");
+        self.note_outbound();
         let handling = resource.schema_handling.as_ref();
         let caching = self.caching(resource.caching.as_ref());
         let definitions =
@@ -94,6 +107,26 @@ impl Compiler<'_> {
                     format!("{what} is in the lifecycle state '{shown}', so nothing is synchronized by it"),
                 )
                 .with_help("change the state to 'active' when it is to be used"),
+            );
+        }
+    }
+
+    /// Whoever compares with midPoint wants to know what does not happen.
+    fn note_outbound(&mut self) {
+        let types = self.resource.schema_handling.iter().flat_map(|handling| &handling.object_type);
+        let mut places = types.flat_map(outbound);
+        if let Some(first) = places.next() {
+            let count = match places.count() {
+                0 => "is one".to_owned(),
+                others => format!("are {}, the first of them here", others + 1),
+            };
+            self.diagnostics.push(
+                Diagnostic::info(
+                    "not-supported",
+                    first,
+                    format!("outbound mappings are not evaluated by this version: there {count}"),
+                )
+                .with_help("nothing needs to be done: objects are taken from the resource, and not given to it"),
             );
         }
     }

@@ -259,7 +259,6 @@ fn of_type(policy: &ResourcePolicy, index: usize) -> Resolved {
 fn listed(names: &[String]) -> String {
     const MOST: usize = 12;
     match names.len() {
-        0 => "none".to_owned(),
         n if n > MOST => format!("{} and {} more", names[..MOST].join(", "), n - MOST),
         _ => names.join(", "),
     }

@@ -64,7 +64,7 @@ impl Resolution<'_> {
                 format!("{how} must say which resource, and which kind or object class it is about"),
             )
             .with_help(
-                "add <queryApplication>append</queryApplication>, or begin with: resourceRef matches (oid = '…') and kind = '…' and intent = '…'",
+                "say 'append' in 'queryApplication', or begin the query with: resourceRef matches (oid = '…') and kind = '…' and intent = '…'",
             ));
         }
         let coordinates = Coordinates {
@@ -141,8 +141,24 @@ impl Configured {
         }
     }
 
-    pub(super) fn paging(&self, class: Option<&ObjectClass>) -> Result<Option<Paging>, Diagnostic> {
+    /// The order and the portion.
+    pub(super) fn paging(
+        &self,
+        class: Option<&ObjectClass>,
+        diagnostics: &mut Diagnostics,
+    ) -> Result<Option<Paging>, Diagnostic> {
         let Some(paging) = &self.paging else { return Ok(None) };
+        if let Some(order) = &paging.order_by {
+            let portion = match paging.max_size {
+                Some(_) => ", and 'maxSize' counts in that order",
+                None => "",
+            };
+            let message = format!("'orderBy' is not supported yet: objects come in the order of the resource{portion}");
+            diagnostics.push(
+                Diagnostic::warning("not-supported", &order.place, message)
+                    .with_help("remove 'orderBy'; say in the filter which objects are wanted"),
+            );
+        }
         let order_by = match (&paging.order_by, class) {
             (Some(text), Some(class)) => {
                 let path = names::path(text)?;

@@ -151,9 +151,7 @@ schemaHandling:
 ",
         expect![[r#"
             -:8:9: error[cyclic-super]: account/a inherits from itself
-                remove one of the 'super' elements
-            -:6:9: error[cyclic-super]: account/b inherits from itself
-                remove one of the 'super' elements
+                remove one of the 'super' items
         "#]],
     );
 }
@@ -472,4 +470,76 @@ schemaHandling:
     let ann = crate::support::object("account uid=1 login=ann").attributes;
     assert!(policy.types[0].search_filter.matches(&ann), "a search goes by the rule of the attribute");
     assert!(!policy.types[0].delineation.matches(&ann), "classification goes by that of the filter alone");
+}
+
+#[test]
+fn what_is_said_of_an_attribute_twice_is_noticed() {
+    check_type(
+        "
+attribute:
+  - { ref: ri:mail, inbound: { target: { path: emailAddress } } }
+  - { ref: mail, tolerant: false }
+  - { ref: ri:number, inbound: { target: { path: employeeNumber } } }
+",
+        expect![[r#"
+            -:10:13: warning[duplicate-attribute]: there is an 'attribute' for 'mail' already; what both say is taken together
+                say everything about an attribute in one place
+        "#]],
+    );
+}
+
+#[test]
+fn outbound_mappings_are_told_of_once() {
+    let outbound = "
+attribute:
+  - { ref: ri:mail, outbound: { source: { path: emailAddress } } }
+";
+    check_type(
+        outbound,
+        expect![[r#"
+            -:9:29: info[not-supported]: outbound mappings are not evaluated by this version: there is one
+                nothing needs to be done: objects are taken from the resource, and not given to it
+        "#]],
+    );
+    check_type(
+        &format!("{outbound}credentials: {{ password: {{ outbound: {{}} }} }}\n"),
+        expect![[r#"
+            -:9:29: info[not-supported]: outbound mappings are not evaluated by this version: there are 2, the first of them here
+                nothing needs to be done: objects are taken from the resource, and not given to it
+        "#]],
+    );
+    check_type(
+        &format!(
+            "{outbound}credentials: {{ password: {{ outbound: {{}} }} }}\nactivation: {{ existence: {{ outbound: {{}} }}, validTo: {{ outbound: {{}} }} }}\n"
+        ),
+        expect![[r#"
+            -:9:29: info[not-supported]: outbound mappings are not evaluated by this version: there are 4, the first of them here
+                nothing needs to be done: objects are taken from the resource, and not given to it
+        "#]],
+    );
+    check_type("credentials: { password: { inbound: {} } }", expect![[r#""#]]);
+}
+
+#[test]
+fn of_what_inherits_from_a_circle_nothing_more_is_said() {
+    check(
+        "
+schemaHandling:
+  objectType:
+    - intent: before
+      super: { intent: a }
+    - intent: a
+      super: { intent: b }
+    - intent: b
+      super: { intent: a }
+    - intent: own
+      super: { intent: own }
+",
+        expect![[r#"
+            -:10:9: error[cyclic-super]: account/a inherits from itself
+                remove one of the 'super' items
+            -:12:9: error[cyclic-super]: account/own inherits from itself
+                remove one of the 'super' items
+        "#]],
+    );
 }

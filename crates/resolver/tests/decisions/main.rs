@@ -8,6 +8,7 @@ mod fingerprints;
 mod hostile;
 mod mappings;
 mod matrix;
+mod object_set_findings;
 mod object_sets;
 mod oracle;
 mod reactions;

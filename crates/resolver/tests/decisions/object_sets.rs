@@ -337,22 +337,24 @@ fn queries_are_added_or_replace() {
         ActivityKind::Import,
         &format!("{set}{attribute}"),
         expect![[r#"
-        -:11:20: error[query-without-coordinates]: the query, which replaces kind, intent and class unless 'queryApplication' says otherwise, must say which resource, and which kind or object class it is about
-            add <queryApplication>append</queryApplication>, or begin with: resourceRef matches (oid = '…') and kind = '…' and intent = '…'
-    "#]],
+            -:11:20: error[query-without-coordinates]: the query, which replaces kind, intent and class unless 'queryApplication' says otherwise, must say which resource, and which kind or object class it is about
+                say 'append' in 'queryApplication', or begin the query with: resourceRef matches (oid = '…') and kind = '…' and intent = '…'
+        "#]],
     );
     check(
         ActivityKind::Import,
         &format!("{set}queryApplication: append\nquery: {{ paging: {{ maxSize: 10, orderBy: attributes/ri:uid }} }}"),
         expect![[r#"
-        type account/service account
-        base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
-        query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
-        apply  append
-        paging Paging { order_by: Some("uid"), descending: false, offset: 0, max_size: Some(10) }
-        search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
-        check  account service -
-    "#]],
+            type account/service account
+            base   resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+            query  resourceRef matches (oid = "r") and kind = "account" and intent = "service"
+            apply  append
+            paging Paging { order_by: Some("uid"), descending: false, offset: 0, max_size: Some(10) }
+            search Attribute { name: "ou", rule: Exact, condition: AnyOf([String("svc")]) }
+            check  account service -
+            -:12:43: warning[not-supported]: 'orderBy' is not supported yet: objects come in the order of the resource, and 'maxSize' counts in that order
+                remove 'orderBy'; say in the filter which objects are wanted
+        "#]],
     );
     let complete =
         text("resourceRef matches (oid = \"r\") and kind = \"account\" and intent = \"default\" and attributes/uid = \"1\"");
@@ -429,15 +431,15 @@ fn a_cleanup_goes_through_the_shadows_that_are_named() {
         ActivityKind::ShadowCleanup,
         "resourceRef: { oid: r }\nkind: account",
         expect![[r#"
-        type account/default account
-        base   resourceRef matches (oid = "r") and kind = "account"
-        query  resourceRef matches (oid = "r") and kind = "account"
-        apply  append
-        check  - - -
-        shadow account - -
-        -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
-            add 'intent' with the value 'default'
-    "#]],
+            type account/default account
+            base   resourceRef matches (oid = "r") and kind = "account"
+            query  resourceRef matches (oid = "r") and kind = "account"
+            apply  append
+            check  - - -
+            shadow account - -
+            -:9:11: warning[kind-without-intent]: without 'intent' shadows of every intent of the kind are meant
+                add 'intent' if those of one object type are meant
+        "#]],
     );
     check(
         ActivityKind::ShadowCleanup,
@@ -449,16 +451,16 @@ fn a_cleanup_goes_through_the_shadows_that_are_named() {
             apply  append
             check  - - -
             shadow account service -
-            -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
-                add 'intent' with the value 'default'
+            -:9:11: warning[kind-without-intent]: without 'intent' shadows of every intent of the kind are meant
+                add 'intent' if those of one object type are meant
         "#]],
     );
     check(
         ActivityKind::ShadowCleanup,
         "resourceRef: { oid: r }\nkind: account\nquery: { filter: { text: 'attributes/uid = \"1\"' } }",
         expect![[r#"
-            -:9:11: warning[kind-without-intent]: without 'intent' the default type of the kind is meant, which is account/default
-                add 'intent' with the value 'default'
+            -:9:11: warning[kind-without-intent]: without 'intent' shadows of every intent of the kind are meant
+                add 'intent' if those of one object type are meant
             -:10:20: error[not-supported]: a query on shadows with more than kind, intent and class is not supported yet, and without it the result would be wrong
                 ask for kind, intent and objectClass only
         "#]],
