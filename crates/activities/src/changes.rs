@@ -107,8 +107,8 @@ pub(crate) fn different<'c>(part: &Part, changes: impl IntoIterator<Item = &'c I
             }
             // It may be of any class.
             Incoming::Gone(identifier) => {
-                let classes = part.policy.schema.classes.iter();
-                classes.fold(true, |is_new, class| met.insert((&class.name, class.normalize_identifier(identifier))) && is_new)
+                let mut classes = part.policy.schema.classes.iter();
+                classes.all(|class| met.insert((&class.name, class.normalize_identifier(identifier))))
             }
         };
         if !is_new {

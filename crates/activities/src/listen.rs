@@ -215,7 +215,9 @@ impl Listener<'_> {
     }
 
     async fn take_group(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
-        self.settle(&mut group, &[]).await;
+        if group.pending.is_empty() {
+            self.settle(&mut group, &[]).await;
+        }
         let mut end = None;
         while end.is_none() && !group.pending.is_empty() {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };

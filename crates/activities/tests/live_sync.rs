@@ -4,11 +4,14 @@
 
 mod support;
 
+use std::sync::Arc;
+
 use expect_test::expect;
-use support::{ALL, World, live_sync, summary, task, work};
-use tidelock_activities::{Mode, Options};
-use tidelock_connector_api::memory::{self, ChangeStyle, Faults};
-use tidelock_connector_api::{ErrorKind, TokenPrecision};
+use support::scripted::Scripted;
+use support::{ALL, RESOURCE, World, live_sync, summary, task, work};
+use tidelock_activities::{Mode, Options, RunStatus};
+use tidelock_connector_api::memory::{self, Call, ChangeStyle, Faults};
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, SyncEvent, Token, TokenPrecision};
 
 fn precise() -> memory::Options {
     memory::Options::default().with_live_sync(TokenPrecision::PerChange)
@@ -231,4 +234,83 @@ async fn a_first_dry_run_stores_the_token_only_where_the_task_says_so() {
     let report = world.run(&live_sync(), &Options { mode: Some(Mode::Preview), ..Options::default() }).await;
     assert_eq!(report.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["first-token"]);
     assert_eq!(world.token(SET).await, None);
+}
+
+/// A world whose resource tells of changes by a script.
+fn scripted() -> (World, Arc<Scripted>) {
+    let plain = World::new();
+    let scripted = Arc::new(Scripted::new(plain.resource.clone()));
+    let repo = Arc::new(tidelock_repo::memory::Memory::new());
+    (World::around(RESOURCE, repo, plain.resource.clone(), scripted.clone()), scripted)
+}
+
+fn end(token: &str) -> Result<SyncEvent, Error> {
+    Ok(SyncEvent::End(Token::new(token.as_bytes())))
+}
+
+fn present(identifiers: &[&str]) -> Result<SyncEvent, Error> {
+    Ok(SyncEvent::Present(identifiers.iter().map(|&identifier| identifier.into()).collect()))
+}
+
+fn noted(identifier: &str) -> Result<SyncEvent, Error> {
+    let class = Some(support::CLASS.into());
+    Ok(SyncEvent::Change(Change { class, identifier: identifier.into(), kind: ChangeKind::Notification }, None))
+}
+
+/// Three people, one of whom is gone by the next run, which is to be this.
+async fn thinned(script: Vec<Result<SyncEvent, Error>>) -> (World, Arc<Scripted>) {
+    let (world, source) = scripted();
+    for (uid, number) in [("ann", 1), ("bob", 2), ("cyd", 3)] {
+        world.put(uid, &format!("number={number}"));
+    }
+    world.run(&live_sync(), &Options::default()).await;
+    world.run(&support::reconciliation(), &Options::default()).await;
+    world.remove("bob");
+    source.pulled.lock().unwrap().push_back(script);
+    (world, source)
+}
+
+#[tokio::test]
+async fn of_whom_nothing_is_heard_is_gone_if_a_read_says_so_too() {
+    let (world, source) = thinned(vec![noted("ann"), present(&[]), end("7")]).await;
+    let report = world.run(&live_sync(), &Options::default()).await;
+    expect![[r#"
+        Success Finished Closed
+        -: Success +2 !0 ~1
+          linked linked linked -: +1 !0 ~0
+          linked deleted deleted -: +1 !0 ~0
+          linked null null synchronizationNotNeeded: +0 !0 ~1
+          shadow: add 0 modify 0 delete 1
+          user: add 0 modify 1 delete 0
+          token 0 -> 7
+    "#]]
+    .assert_eq(&summary(&report));
+    assert_eq!(world.dump().await.matches("dead").count(), 1);
+    assert_eq!(source.retained.lock().unwrap().last().unwrap(), &["7", "0"]);
+}
+
+#[tokio::test]
+async fn those_who_are_named_are_not_read() {
+    let (world, _) = thinned(vec![present(&["ann"]), present(&["CYD", "cyd", "nobody"]), end("7")]).await;
+    world.resource.set_faults(Faults::new());
+    let report = world.run(&live_sync(), &Options::default()).await;
+    assert_eq!((report.progress.success, report.progress.skip), (1, 0));
+    assert_eq!(world.resource.calls(Call::GetMany), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_gone_before_the_end_and_the_token_waits_for_that() {
+    let broken = || Err(Error::unreachable("the line is cut"));
+    for script in [vec![present(&["ann"]), broken()], vec![present(&["ann"])]] {
+        let (world, _) = thinned(script).await;
+        let report = world.run(&live_sync(), &Options::default()).await;
+        assert_eq!(report.run_status, RunStatus::TemporaryError);
+        assert!(!world.dump().await.contains("dead"));
+        assert_eq!(world.token(SET).await.as_deref(), Some("0"));
+    }
+    let (world, _) = thinned(vec![present(&["ann"]), end("7")]).await;
+    world.resource.set_faults(Faults::new().unreadable("bob"));
+    let report = world.run(&live_sync(), &Options::default()).await;
+    assert_eq!(report.run_status, RunStatus::PermanentError, "whether one is gone is not known");
+    assert_eq!(world.token(SET).await.as_deref(), Some("0"));
 }

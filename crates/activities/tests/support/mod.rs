@@ -4,6 +4,8 @@
 
 pub mod brittle;
 
+pub mod scripted;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -79,7 +81,7 @@ pub struct World {
 /// A clock that is a second later at every look.
 struct Ticking(AtomicI64);
 
-struct Only(Memory);
+struct Only(Arc<dyn Connector>);
 
 struct Known(ResourceEntry);
 
@@ -92,7 +94,7 @@ impl Clock for Ticking {
 #[async_trait]
 impl Connectors for Only {
     async fn open(&self, _resource: &ResourceEntry) -> Result<(Arc<dyn Connector>, Diagnostics), OpenError> {
-        Ok((Arc::new(self.0.clone()), Vec::new()))
+        Ok((Arc::clone(&self.0), Vec::new()))
     }
 }
 
@@ -120,7 +122,12 @@ impl World {
     pub fn of(definition: &str, repo: Arc<dyn Repo>, options: memory::Options) -> Self {
         let schema = Schema::default().with_class(CLASS, "uid", &["uid", "number", "mail", "unit", "kind"]);
         let resource = Memory::with_options(schema, options);
-        let opened: Arc<dyn Connectors> = Arc::new(Only(resource.clone()));
+        Self::around(definition, repo, resource.clone(), Arc::new(resource))
+    }
+
+    /// A world whose resource is reached in this way.
+    pub fn around(definition: &str, repo: Arc<dyn Repo>, resource: Memory, connector: Arc<dyn Connector>) -> Self {
+        let opened: Arc<dyn Connectors> = Arc::new(Only(connector));
         let clock = Arc::new(Ticking(AtomicI64::new(1_000_000)));
         let engine = Engine { repo, connectors: Arc::clone(&opened), clock };
         let Definition::Resource(definition) = read(definition) else { panic!("not a resource") };

@@ -13,7 +13,8 @@ use super::state::State;
 use super::{Call, Delay, Faults, Memory};
 use crate::{
     About, Acknowledge, AsyncUpdates, ChangeStream, ChangesRequest, Completeness, Connector, Delivery, Error, ErrorKind, Found,
-    IncompleteReason, LiveSync, ObjectStream, Provision, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
+    IncompleteReason, LiveSync, ObjectStream, OnFailure, Provision, Result, SearchRequest, SyncEvent, Token, TokenPrecision,
+    async_trait,
 };
 
 #[async_trait]
@@ -110,6 +111,10 @@ impl AsyncUpdates for Memory {
             self.lock().queue.poll(listener, context).map(|taken| taken.map(|taken| Ok(self.delivery(taken))))
         })
         .boxed()
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        self.options.on_failure
     }
 }
 

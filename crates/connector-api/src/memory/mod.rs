@@ -27,7 +27,7 @@ use tidelock_model::value::{Items, Value, Values};
 
 pub use self::faults::{Call, Delay, Faults};
 use self::state::State;
-use crate::{Change, Error, MessageId, Result, TokenPrecision};
+use crate::{Change, Error, MessageId, OnFailure, Result, TokenPrecision};
 
 /// A resource in memory. Clones share it.
 #[derive(Clone)]
@@ -50,6 +50,8 @@ pub struct Options {
     pub async_updates: bool,
     /// Whether objects can be changed through the connector.
     pub provision: bool,
+    /// What a message comes to whose changes cannot be applied.
+    pub on_failure: OnFailure,
     /// What a change says of its object.
     pub change_style: ChangeStyle,
     /// What the tokens are marked with: those of a resource of another name are not known here.
@@ -75,6 +77,7 @@ impl Default for Options {
             live_sync: None,
             all_classes: true,
             async_updates: false,
+            on_failure: OnFailure::Stop,
             provision: false,
             change_style: ChangeStyle::Full,
             name: "memory".to_owned(),
@@ -115,6 +118,13 @@ impl Options {
     #[must_use]
     pub fn with_provision(mut self) -> Self {
         self.provision = true;
+        self
+    }
+
+    /// The same with another end for messages whose changes cannot be applied.
+    #[must_use]
+    pub fn with_on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
         self
     }
 
