@@ -7,7 +7,8 @@ use tidelock_activities::{Connectors, OpenError, ResourceEntry};
 use tidelock_connector_api::{Connector, async_trait};
 use tidelock_model::definition::{AdditionalConnector, ConfiguredCapabilities, ConnectorConfiguration, ObjectRef, Resource};
 use tidelock_model::document::Node;
-use tidelock_model::{Diagnostic, Diagnostics, Oid, Place};
+use tidelock_model::object::{ObjectClass, Schema, ValueType};
+use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, QName};
 
 use crate::additional::Pushed;
 use crate::config::Session;
@@ -26,15 +27,19 @@ struct Known {
     name: &'static str,
     /// The namespace of its configuration properties. Its last part is the connector's type.
     namespace: &'static str,
-    open: fn(&ConnectorConfiguration, &Folders) -> Opened,
+    open: fn(&ConnectorConfiguration, &Surroundings<'_>) -> Opened,
 }
 
-/// Where a connector finds files, and where it may keep some.
-struct Folders {
-    /// Relative paths in the definition refer to it.
+/// What a connector may need besides its configuration.
+struct Surroundings<'a> {
+    /// Relative paths in the definition refer to this folder.
     base: PathBuf,
-    /// For what it has to remember of the resource. It need not exist. None for a resource that has no OID yet.
+    /// A folder for what it has to remember of the resource. It need not exist. None for a resource that has no OID yet.
     state: Option<PathBuf>,
+    /// The resource's element `schema`, for connectors that cannot ask anybody.
+    schema: Option<&'a Node>,
+    /// What the main connector says the resource has, for an additional one that cannot ask anybody.
+    of_main: Option<Schema>,
 }
 
 /// A connector with the warnings of its configuration, or everything that is wrong with that.
@@ -44,6 +49,7 @@ type Opened = Result<(Arc<dyn Connector>, Diagnostics), Diagnostics>;
 const KNOWN: &[Known] = &[
     Known { name: "CSV", namespace: tidelock_csv::BUNDLE_NAMESPACE, open: csv },
     Known { name: "LDAP", namespace: tidelock_ldap::BUNDLE_NAMESPACE, open: ldap },
+    Known { name: "messages of AMQP or NATS", namespace: tidelock_messages::BUNDLE_NAMESPACE, open: messages },
 ];
 
 impl Registry {
@@ -51,10 +57,15 @@ impl Registry {
         Self { home: session.home.clone(), state: session.database.with_extension("state") }
     }
 
-    fn folders(&self, resource: &ResourceEntry) -> Folders {
+    fn surroundings<'a>(&self, resource: &'a ResourceEntry) -> Surroundings<'a> {
         let base = resource.origin.as_deref().and_then(|origin| Path::new(origin).parent()).unwrap_or(&self.home);
         let oid = resource.definition.oid.as_ref().map(|oid| &oid.value);
-        Folders { base: base.to_owned(), state: oid.map(|oid| self.state.join(folder_name(oid))) }
+        Surroundings {
+            base: base.to_owned(),
+            state: oid.map(|oid| self.state.join(folder_name(oid))),
+            schema: resource.definition.rest.iter().find(|node| node.local() == "schema"),
+            of_main: None,
+        }
     }
 }
 
@@ -62,9 +73,15 @@ impl Registry {
 impl Connectors for Registry {
     async fn open(&self, resource: &ResourceEntry) -> Result<(Arc<dyn Connector>, Diagnostics), OpenError> {
         let definition = &resource.definition;
-        let folders = self.folders(resource);
-        let (main, mut warnings) = open(&Way::of(definition), &folders).map_err(OpenError::Definition)?;
-        let source = pushing(definition, &folders, &mut warnings).map_err(OpenError::Definition)?;
+        let mut surroundings = self.surroundings(resource);
+        let (main, mut warnings) = open(&Way::of(definition), &surroundings).map_err(OpenError::Definition)?;
+        if definition.additional_connectors.is_empty() {
+            return Ok((main, warnings));
+        }
+        if surroundings.schema.is_none() {
+            surroundings.of_main = Some(main.schema().await.map_err(OpenError::Connector)?);
+        }
+        let source = pushing(definition, &surroundings, &mut warnings).map_err(OpenError::Definition)?;
         Ok((source.map_or(Arc::clone(&main), |source| Arc::new(Pushed { main, source })), warnings))
     }
 }
@@ -88,18 +105,18 @@ impl<'a> Way<'a> {
     }
 }
 
-fn open(way: &Way<'_>, folders: &Folders) -> Opened {
+fn open(way: &Way<'_>, surroundings: &Surroundings<'_>) -> Opened {
     let known = choose(way).map_err(|error| vec![*error])?;
     // Without a configuration it is the connector that knows what is missing, and at which place.
     let empty = ConnectorConfiguration { place: way.place.clone(), ..ConnectorConfiguration::default() };
-    (known.open)(way.configuration.unwrap_or(&empty), folders)
+    (known.open)(way.configuration.unwrap_or(&empty), surroundings)
 }
 
 /// The additional connector that pushes changes: the one whose configured capabilities say so, else the first one that can.
 /// Whatever else additional connectors are to do is warned of.
 fn pushing(
     resource: &Resource,
-    folders: &Folders,
+    surroundings: &Surroundings<'_>,
     warnings: &mut Diagnostics,
 ) -> Result<Option<Arc<dyn Connector>>, Diagnostics> {
     let configured = |additional: &AdditionalConnector| {
@@ -121,7 +138,7 @@ fn pushing(
             warnings.push(idle(additional));
             continue;
         }
-        let (connector, found) = open(&way, folders)?;
+        let (connector, found) = open(&way, surroundings)?;
         if connector.async_updates().is_some() {
             warnings.extend(found);
             source = Some(connector);
@@ -223,16 +240,67 @@ fn gather<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
     }
 }
 
-fn csv(configuration: &ConnectorConfiguration, folders: &Folders) -> Opened {
-    let connector = tidelock_csv::open(configuration, &folders.base)?;
+fn csv(configuration: &ConnectorConfiguration, surroundings: &Surroundings<'_>) -> Opened {
+    let connector = tidelock_csv::open(configuration, &surroundings.base)?;
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }
 
-fn ldap(configuration: &ConnectorConfiguration, folders: &Folders) -> Opened {
-    let connector = tidelock_ldap::open(configuration, &folders.base)?;
+fn ldap(configuration: &ConnectorConfiguration, surroundings: &Surroundings<'_>) -> Opened {
+    let connector = tidelock_ldap::open(configuration, &surroundings.base)?;
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
+}
+
+fn messages(configuration: &ConnectorConfiguration, surroundings: &Surroundings<'_>) -> Opened {
+    let mut configuration = configuration.clone();
+    let has_classes = |name: &str| configuration.properties.iter().any(|property| property.name.local() == name);
+    if let Some(schema) = &surroundings.of_main
+        && !has_classes("schema")
+    {
+        configuration.rest.push(classes(schema, &configuration.place));
+    }
+    let Surroundings { base, schema, .. } = surroundings;
+    // Where there is no source, or none that is known, either of them says so.
+    let connector = tidelock_amqp::open(&configuration, *schema, base)?;
+    let warnings = connector.warnings().to_vec();
+    Ok((Arc::new(connector), warnings))
+}
+
+/// Object classes, as the configuration of sources of messages has them.
+fn classes(schema: &Schema, place: &Place) -> Node {
+    let node = |name: &str| Node { place: place.clone(), ..Node::new(QName::new(tidelock_messages::BUNDLE_NAMESPACE, name)) };
+    let item = |name: &str, text: &str| Node { text: Some(text.into()), ..node(name) };
+    let class = |class: &ObjectClass| {
+        let mut children = vec![
+            item("name", &class.name),
+            item("identifier", &class.primary_identifier),
+            item("nameAttribute", &class.naming_attribute),
+            item("defaultAccount", if class.default_account { "true" } else { "false" }),
+        ];
+        children.extend(class.attributes.iter().map(|attribute| {
+            let value_type = match attribute.value_type {
+                ValueType::String => "string",
+                ValueType::Integer => "integer",
+                ValueType::Float => "float",
+                ValueType::Boolean => "boolean",
+                ValueType::DateTime => "dateTime",
+                ValueType::Binary => "binary",
+            };
+            let multi_valued = if attribute.multi_valued { "true" } else { "false" };
+            let matching_rule = attribute.matching_rule.as_str();
+            let items = [
+                ("name", &*attribute.name),
+                ("type", value_type),
+                ("multiValued", multi_valued),
+                ("matchingRule", matching_rule),
+            ];
+            Node { children: items.map(|(name, text)| item(name, text)).into(), ..node("attribute") }
+        }));
+        Node { children, ..node("class") }
+    };
+    let classes = schema.classes.iter().filter(|class| !class.auxiliary);
+    Node { children: classes.map(|it| class(it)).collect(), ..node("schema") }
 }
 
 #[cfg(test)]
