@@ -51,11 +51,7 @@ pub(crate) async fn listen(run: &mut Run<'_>, part: &Arc<Part>, following: &Foll
     run.begin(&part.path, None);
     let end = match part.connector.async_updates() {
         None => End::of_error(&Error::unsupported("the resource sends no changes"), &part.place),
-        Some(source) => {
-            let end = receive(run, part, following, source).await?;
-            run.report(part).listening = Some(source.status().into());
-            end
-        }
+        Some(source) => receive(run, part, following, source).await?,
     };
     run.end(&part.path, began, &end);
     run.save().await?;
@@ -95,6 +91,8 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
             break end;
         }
     };
+    // As it was until we let go of it.
+    run.report(part).listening = Some(source.status().into());
     listener.finish().await;
     feed.stop().await;
     drop(listener);
