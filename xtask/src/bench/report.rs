@@ -100,7 +100,9 @@ impl Row {
     }
 
     fn cpu_ratio(&self) -> Option<f64> {
-        self.baseline.as_ref().map(|(_, baseline)| self.engine.cpu_seconds / baseline.cpu_seconds.max(f64::EPSILON))
+        // A baseline without CPU time is one whose CPU time was not measured.
+        let (_, baseline) = self.baseline.as_ref().filter(|(_, baseline)| baseline.cpu_seconds > 0.0)?;
+        Some(self.engine.cpu_seconds / baseline.cpu_seconds)
     }
 
     fn cells(&self) -> Vec<String> {
