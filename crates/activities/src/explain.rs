@@ -179,7 +179,7 @@ fn of_activity(prepared: &Prepared, outline: &Outline) -> Explanation {
     let parts: Vec<Explanation> = outline.parts.iter().map(|part| of_activity(prepared, part)).collect();
     // What people ask about is which objects of the resource are meant.
     let main = match outline.activity.as_str() {
-        "reconciliation" => parts.iter().find(|part| part.activity == "resourceObjects").cloned(),
+        "reconciliation" => parts.iter().rfind(|part| part.activity == "resourceObjects").cloned(),
         _ => None,
     };
     let main = main.unwrap_or_else(|| Explanation {
@@ -187,7 +187,8 @@ fn of_activity(prepared: &Prepared, outline: &Outline) -> Explanation {
         diagnostics: prepared.diagnostics().clone(),
         ..Explanation::default()
     });
-    Explanation { activity: outline.activity.clone(), path, activities: parts, ..main }
+    let skipped = parts.iter().all(|part| part.skipped);
+    Explanation { activity: outline.activity.clone(), path, mode: None, skipped, activities: parts, ..main }
 }
 
 fn of_step(prepared: &Prepared, step: &Step) -> Explanation {
@@ -224,7 +225,7 @@ fn of_scan(known: Explanation, step: &Step, scan: &Scan) -> Explanation {
 }
 
 fn of_scope(known: Explanation, step: &Step, scope: &StepScope) -> Explanation {
-    let StepScope { target, set } = scope;
+    let set = &scope.set;
     let (native, filtered_here) = native(step, scope).unzip();
     Explanation {
         resource: named_resource(scope),

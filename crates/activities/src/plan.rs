@@ -13,7 +13,7 @@ use crate::report::Mode;
 use crate::tailoring::Settings;
 
 /// The most workers.
-const MOST_WORKERS: usize = 64;
+pub(crate) const MOST_WORKERS: usize = 64;
 
 /// The most activities of a composition, and the most changes of a tailoring.
 const MOST_PARTS: usize = 1000;

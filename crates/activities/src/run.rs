@@ -49,8 +49,8 @@ pub async fn execute(engine: &Engine, prepared: Prepared, task: Oid, control: &C
     let of = RealizationOf { activity, mode: prepared.mode, set: prepared.set_text() };
     let stored = home.task_state(&task).await?;
     let began = engine.clock.now();
-    // What takes over changes begins anew each time: it has nothing to go through to the end.
-    let goes_on = prepared.steps.iter().any(|step| step.following.is_none());
+    // What takes over changes, or tries again what is due, begins anew each time: it has nothing to go through to the end.
+    let goes_on = prepared.steps.iter().any(|step| step.following.is_none() && matches!(step.reach, Reach::Resource(_)));
     let record = TaskRecord::begin(stored.as_deref().filter(|_| goes_on), of, began);
     let original = Arc::clone(&engine.repo);
     let engine = Engine { repo: Arc::clone(&home), ..engine.clone() };

@@ -19,7 +19,6 @@ use tidelock_resolver::object_set::ObjectSet;
 use crate::error::{Category, RunError};
 use crate::part::Part;
 use crate::prepare::{Prepared, Step, StepScope, Unusable};
-use crate::report::ActivityReport;
 use crate::run::{End, Run};
 use crate::shadows::read_each;
 use crate::source::{self, FailedItem, GoneObject, Item};
@@ -67,7 +66,7 @@ pub(crate) async fn scan(run: &mut Run<'_>, prepared: &Prepared, step: &Step, sc
     let usable = || scan.resources.iter().filter_map(|(_, scope)| scope.as_ref().ok());
     run.enter(prepared, step, usable().flat_map(StepScope::indexed_items).collect()).await?;
     // Every scan counts anew.
-    *run.record.realization.activity(&step.path) = ActivityReport { path: step.path.to_string(), ..ActivityReport::default() };
+    run.record.realization.forget(&step.path);
     run.begin(&step.path, None);
     let end = go_through(run, prepared, step, scan).await?;
     run.end(&step.path, began, &end);

@@ -3,10 +3,12 @@
 //! What no activity knows is reported by whoever reads definitions; object sets are the resolver's.
 
 use tidelock_model::definition::{
-    Activity, ActivityTailoring, ControlFlow, Distribution, Execution, Recurrence, Task, Work, WorkKind,
+    Activity, ActivityTailoring, ControlFlow, Distribution, Execution, Recurrence, ResourceObjectSet, Task, Work, WorkKind,
 };
 use tidelock_model::document::Node;
 use tidelock_model::{Diagnostic, Diagnostics, Place};
+
+use crate::plan::MOST_WORKERS;
 
 /// Items of a task that decided, in older forms or in midPoint, how it is run.
 const OF_A_TASK: [(&str, &str); 5] = [
@@ -105,6 +107,11 @@ fn of_distribution(distribution: Option<&Distribution>, is_tailored: bool, diagn
     if let Some(workers) = distribution.worker_threads.as_ref().filter(|workers| workers.value < 0) {
         ignored("workerThreads", &workers.place, "there cannot be fewer than none", diagnostics);
     }
+    if let Some(workers) = distribution.worker_threads.as_ref().filter(|workers| workers.value > MOST_WORKERS as i64) {
+        let message = format!("'workerThreads' is {}, and {MOST_WORKERS} is the most: so many are used", workers.value);
+        let help = format!("say {MOST_WORKERS} or less");
+        diagnostics.push(Diagnostic::warning("ignored-item", &workers.place, message).with_help(help));
+    }
 }
 
 fn of_reporting(reporting: Option<&Node>, diagnostics: &mut Diagnostics) {
@@ -115,7 +122,29 @@ fn of_reporting(reporting: Option<&Node>, diagnostics: &mut Diagnostics) {
     }
 }
 
+/// What an object set says that can have no effect, whatever the activity.
+fn of_set(set: &ResourceObjectSet, diagnostics: &mut Diagnostics) {
+    let reference = set.resource_ref.as_ref();
+    let other = reference.and_then(|reference| Some((reference, reference.target_type.as_ref()?)));
+    if let Some((reference, target)) = other.filter(|(_, target)| !matches!(target.local(), "ResourceType" | "ObjectType")) {
+        let name: String = target.local().chars().take(60).collect();
+        let message = format!("'resourceRef' says that it means a {name}; a resource is looked for all the same");
+        let help = "say 'ResourceType', or leave 'type' out";
+        diagnostics.push(Diagnostic::warning("ignored-item", &reference.place, message).with_help(help));
+    }
+    let selector = set.failed_objects_selector.as_ref();
+    if let Some((from, to)) = selector.and_then(|selector| Some((selector.time_from.as_ref()?, selector.time_to.as_ref()?)))
+        && from.value > to.value
+    {
+        let message = "'timeFrom' is later than 'timeTo': no object has failed in between, and none is meant";
+        diagnostics.push(Diagnostic::warning("empty-period", &from.place, message).with_help("exchange the two, or remove one"));
+    }
+}
+
 fn of_work(work: &Work, diagnostics: &mut Diagnostics) {
+    if let Some(set) = &work.objects {
+        of_set(set, diagnostics);
+    }
     let live = work.kind == WorkKind::LiveSynchronization;
     let items = [
         ("batchSize", work.batch_size.as_ref().map(|item| &item.place), live),

@@ -167,9 +167,9 @@ async fn what_makes_no_composition_is_refused() {
         (
             composition(&[part("", "recomputation")]),
             expect![[r#"
-            test.xml:3:67: error[not-supported]: the activity 'recomputation' cannot be run yet
-              import, reconciliation, shadowReclassification and shadowCleanup can be run
-        "#]],
+                test.xml:3:67: error[not-supported]: the activity 'recomputation' cannot be run yet
+                  import, reconciliation, liveSynchronization, asynchronousUpdate, shadowReclassification, shadowCleanup and triggerScan can be run
+            "#]],
         ),
         (
             activity(&format!("{}<composition>{}</composition>", work("import", ALL, ""), part("", "import"))),
@@ -434,8 +434,6 @@ async fn every_item_that_makes_no_difference_is_named() {
           remove 'interval'
         test.xml:7:14: warning[ignored-item]: 'tailoring' is ignored: the activity has no parts
           remove 'tailoring'
-        test.xml:11:48: warning[not-supported]: 'retryLater' is not supported yet: the object is tried again when the task runs again
-          to try failed objects alone, make a task with 'failedObjectsSelector' and run it later
         test.xml:6:124: warning[ignored-item]: 'useRepositoryDirectly' is ignored by import
           remove 'useRepositoryDirectly'
     "#]].assert_eq(&world.findings(&whole(&items), &Options::default()).await);
@@ -470,4 +468,37 @@ async fn a_mode_from_outside_is_that_of_every_part() {
     .assert_eq(&summary(&report));
     assert_eq!((report.mode, world.dump().await), (Mode::Preview, before));
     world.run(&reconciliation(), &Options::default()).await;
+}
+
+#[tokio::test]
+async fn what_can_have_no_effect_is_named() {
+    let reference = work("import", ALL, "").replace(r#"<resourceRef oid="hr"/>"#, r#"<resourceRef oid="hr" type="UserType"/>"#);
+    let period = "<failedObjectsSelector><timeFrom>2026-02-01T00:00:00Z</timeFrom><timeTo>2026-01-01T00:00:00Z</timeTo></failedObjectsSelector>";
+    for (task, expected) in [
+        (
+            activity(&format!("{}<distribution><workerThreads>65</workerThreads></distribution>", work("import", ALL, ""))),
+            expect![[r#"
+                test.xml:3:188: warning[ignored-item]: 'workerThreads' is 65, and 64 is the most: so many are used
+                  say 64 or less
+            "#]],
+        ),
+        (
+            activity(&reference),
+            expect![[r#"
+            test.xml:3:69: warning[ignored-item]: 'resourceRef' says that it means a UserType; a resource is looked for all the same
+              say 'ResourceType', or leave 'type' out
+        "#]],
+        ),
+        (
+            task("import", &format!("{ALL}{period}")),
+            expect![[r#"
+            test.xml:3:163: warning[empty-period]: 'timeFrom' is later than 'timeTo': no object has failed in between, and none is meant
+              exchange the two, or remove one
+        "#]],
+        ),
+    ] {
+        expected.assert_eq(&World::new().findings(&task, &Options::default()).await);
+    }
+    let most = format!("{}<distribution><workerThreads>64</workerThreads></distribution>", work("import", ALL, ""));
+    assert_eq!(World::new().findings(&activity(&most), &Options::default()).await, "");
 }

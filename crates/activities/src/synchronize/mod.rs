@@ -124,7 +124,7 @@ impl Work {
             Self::Missed(shadows) => missed::decide(part, given, &shadows[range]).await,
             Self::Due(due) => {
                 let mut decided = found::decide(part, given, &due.items[range.clone()]).await?;
-                due.settle(part.now(), range.start, &mut decided);
+                due.settle(part.engine.clock.now(), range.start, &mut decided);
                 Ok(decided)
             }
         }
@@ -154,7 +154,7 @@ pub(crate) fn failed_alone(part: &Part, tally: &Tally, work: &Work, at: usize, e
     writer.failure(object, Passage { before, ..Passage::default() }, error, Anchor::Nothing);
     let mut decided = writer.finish(1);
     if let Work::Due(due) = work {
-        due.settle(part.now(), at, &mut decided);
+        due.settle(part.engine.clock.now(), at, &mut decided);
     }
     decided
 }

@@ -152,7 +152,7 @@ impl<'a> Writer<'a> {
             // What was only looked at is not done later on.
             Verdict::Retry(..) if part.is_dry() => {}
             Verdict::Retry(later, place) => {
-                if let Some(retry) = later.first(self.at, part.task.clone(), (*part.path).into()) {
+                if let Some(retry) = later.first(part.engine.clock.now(), part.task.clone(), (*part.path).into()) {
                     match self.anchored(anchor, error) {
                         Some(shadow) => self.batch.triggers.push(TriggerChange::Add(NewTrigger { shadow, retry })),
                         None => self.stop_at(&object, error, place, ", which cannot be tried again later without a shadow"),
