@@ -105,6 +105,7 @@ fn shadows(explanation: &Explanation, shadows: &Given) -> String {
             let interval = explanation.interval.as_deref().unwrap_or_default().trim_start_matches('-');
             format!("shadows{of} that were not met for {interval}")
         }
+        "triggerScan" => format!("shadows{of} that are due to be tried again"),
         _ => format!("shadows{of} with something pending"),
     }
 }
@@ -118,6 +119,7 @@ fn asked(explanation: &Explanation) -> Option<String> {
         "remainingShadows" | "shadowCleanup" => {
             return Some("for each of them by itself; what is still there is left alone".to_owned());
         }
+        "triggerScan" => return Some("for each of them by itself".to_owned()),
         _ => {}
     }
     let native = explanation.native.as_ref()?;
