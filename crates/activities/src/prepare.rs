@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tidelock_connector_api::{Connector, ErrorKind, TokenPrecision};
 use tidelock_model::definition::{Activity, AdministrativeAvailability, Resource, ResourceObjectSet, Task, Work};
-use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
+use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Severity, Timestamp};
 use tidelock_repo::{IndexedItem, OperationStatus, ResultFilter};
 use tidelock_resolver::channel::Channel;
 use tidelock_resolver::object_set::{self, ActivityKind, FailedObjects, ObjectSet, Profile};
@@ -50,6 +50,8 @@ pub struct Options {
     pub workers: Option<usize>,
     /// How many objects make a chunk; none is the default.
     pub chunk: Option<usize>,
+    /// Whether it shall only be said what would be done: what the resource cannot do is no error then.
+    pub explaining: bool,
 }
 
 /// A task that can run.
@@ -143,7 +145,7 @@ pub async fn prepare(
     let task_name = task.name.as_ref().map_or_else(String::new, |name| name.value.clone());
     let task_oid = task.oid.as_ref().map(|oid| oid.value.clone());
 
-    let mut opening = Opening { engine, definitions, opened: Vec::new() };
+    let mut opening = Opening { engine, definitions, explaining: options.explaining, opened: Vec::new() };
     let mut steps = Vec::with_capacity(planned.len());
     for planned in planned {
         let step = opening.step(planned, options.profile, &mut diagnostics).await?;
@@ -223,6 +225,7 @@ fn in_maintenance(resource: &Resource) -> Option<&Place> {
 struct Opening<'e> {
     engine: &'e Engine,
     definitions: &'e dyn Definitions,
+    explaining: bool,
     opened: Vec<(Oid, Result<Arc<Target>, Unusable>)>,
 }
 
@@ -258,7 +261,11 @@ impl Opening<'_> {
             Ok(target) => {
                 let set = resolve(activity, &given, &target.policy, profile, diagnostics)?;
                 if let Err(error) = can_follow(activity, &target, &set, work, &given) {
-                    return Err(refused(diagnostics, error));
+                    if !self.explaining {
+                        return Err(refused(diagnostics, error));
+                    }
+                    // Which objects are meant can be said all the same.
+                    diagnostics.push(Diagnostic { severity: Severity::Warning, ..error });
                 }
                 Ok(StepScope { target, set })
             }

@@ -185,7 +185,7 @@ pub(crate) fn not_yet(activity: &Activity) -> Option<Diagnostic> {
     let (place, name) = tidelock_activities::not_runnable(activity)?;
     Some(
         Diagnostic::warning("not-supported", place, format!("the activity '{name}' cannot be run by this version"))
-            .with_help("import, reconciliation, shadowReclassification and shadowCleanup can be run"),
+            .with_help("it is checked and explained, and nothing more; leave it out of what is run here"),
     )
 }
 

@@ -40,7 +40,7 @@ pub(super) async fn explain(session: &Session, argument: &str, profile: Profile)
         return resolved(session, given.as_ref(), &explanation).await;
     }
     let engine = Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(session)), clock: Arc::new(SystemClock) };
-    let options = Options { profile, ..Options::default() };
+    let options = Options { profile, explaining: true, ..Options::default() };
     match tidelock_activities::prepare(&engine, &known, &task, &options).await {
         Ok(prepared) => {
             let mut explanation = tidelock_activities::explain(&prepared);

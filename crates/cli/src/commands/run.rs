@@ -38,6 +38,7 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
         mode: arguments.mode,
         workers: arguments.workers.map(usize::from),
         chunk: arguments.chunk.map(|chunk| usize::try_from(chunk).unwrap_or(usize::MAX)),
+        explaining: false,
     };
     let known = Known { given: source.given(), repo: Arc::clone(&repo), sources: session.sources.clone() };
     let cancel = stop::on_request(&session.output);

@@ -61,20 +61,16 @@ fn lines(explanation: &Explanation) -> Vec<(&'static str, String)> {
     lines.extend(explanation.paging.as_ref().and_then(paging).map(|paging| ("Portion", paging)));
     lines.extend(explanation.failed_objects.as_ref().map(|failed| ("Only", self::failed(failed))));
     let checked = coordinates(&explanation.post_filter);
-    lines.extend(checked.map(|checked| ("Skipped", format!("what turns out to be of another {checked}"))));
+    lines.extend(checked.map(|checked| ("Skipped", format!("what turns out not to be of the {checked}"))));
     if !explanation.ignored.is_empty() {
         lines.push(("Ignored", explanation.ignored.join(", ")));
     }
     let given = coordinates(&explanation.given).filter(|_| explanation.scope.is_none());
     lines.extend(given.map(|given| ("Given", given)));
     let application = explanation.query_application.as_ref().map(|application| format!("  ({application})")).unwrap_or_default();
-    let base = explanation.base_query.as_ref();
-    match &explanation.query {
-        Some(query) => {
-            lines.extend(base.filter(|base| *base != query).map(|base| ("Base query", base.clone())));
-            lines.push(("Query", format!("{query}{application}")));
-        }
-        None => lines.extend(base.map(|base| ("Base query", base.clone()))),
+    match (&explanation.query, &explanation.base_query) {
+        (Some(query), _) => lines.push(("Query", format!("{query}{application}"))),
+        (None, base) => lines.extend(base.as_ref().map(|base| ("Query", base.clone()))),
     }
     lines
 }
@@ -198,7 +194,7 @@ mod tests {
                   Objects     objects of the type account/default, class person
                   Because     of the kind 'account', this type is the default; the class is that of the type
                   Asked       (objectClass=person)
-                  Skipped     what turns out to be of another kind account
+                  Skipped     what turns out not to be of the kind account
                   Query       kind = "account"  (append)
                 by the rules 'documented'
             "#]],
@@ -218,17 +214,17 @@ mod tests {
         check(
             &explanation,
             &expect![[r#"
-            import of HR (as a preview: nothing is changed)
-              Objects     objects of the type account/default, class person
-              Because     of the kind 'account', this type is the default; the class is that of the type
-              Asked       (objectClass=person); the rest of the condition is checked here
-              Portion     at most 10 objects, after the first 20
-              Only        objects with the outcome fatal_error in this task
-              Skipped     what turns out to be of another kind account
-              Ignored     searchOptions
-              Query       kind = "account"  (append)
-            by the rules 'documented'
-        "#]],
+                import of HR (as a preview: nothing is changed)
+                  Objects     objects of the type account/default, class person
+                  Because     of the kind 'account', this type is the default; the class is that of the type
+                  Asked       (objectClass=person); the rest of the condition is checked here
+                  Portion     at most 10 objects, after the first 20
+                  Only        objects with the outcome fatal_error in this task
+                  Skipped     what turns out not to be of the kind account
+                  Ignored     searchOptions
+                  Query       kind = "account"  (append)
+                by the rules 'documented'
+            "#]],
         );
     }
 
@@ -250,15 +246,15 @@ mod tests {
         check(
             &whole,
             &expect![[r#"
-            reconciliation of HR
-              resourceObjects of HR (left out)
-              remainingShadows of HR
-                Objects     shadows of the kind account that were not met on the resource
-                Asked       for each of them by itself; what is still there is left alone
-                Skipped     what turns out to be of another kind account
-                Query       kind = "account"  (append)
-            by the rules 'documented'
-        "#]],
+                reconciliation of HR
+                  resourceObjects of HR (left out)
+                  remainingShadows of HR
+                    Objects     shadows of the kind account that were not met on the resource
+                    Asked       for each of them by itself; what is still there is left alone
+                    Skipped     what turns out not to be of the kind account
+                    Query       kind = "account"  (append)
+                by the rules 'documented'
+            "#]],
         );
     }
 
