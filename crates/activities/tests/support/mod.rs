@@ -198,9 +198,22 @@ impl World {
 
     /// Runs a task on a repository that may fail. A listening task ends when nothing more is there.
     pub async fn try_run(&self, task: &str, options: &Options, cancel: CancellationToken) -> Result<RunReport, RunError> {
-        let prepared = self.prepare(task, options).await?;
+        self.try_run_on(&self.engine, task, options, cancel).await
+    }
+
+    /// The same in other surroundings.
+    pub async fn try_run_on(
+        &self,
+        engine: &Engine,
+        task: &str,
+        options: &Options,
+        cancel: CancellationToken,
+    ) -> Result<RunReport, RunError> {
+        let Definition::Task(task) = read(task) else { panic!("not a task") };
+        let known = Known(ResourceEntry { definition: self.definition.clone(), origin: None });
+        let prepared = prepare(engine, &known, &task, options).await?;
         let control = Control { cancel, progress: Arc::new(NoProgress), until_idle: Some(Duration::from_millis(20)) };
-        execute(&self.engine, prepared, Oid::new("task"), &control).await
+        execute(engine, prepared, Oid::new("task"), &control).await
     }
 
     /// The stored token of a set, as text.
