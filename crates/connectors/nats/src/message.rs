@@ -1,0 +1,37 @@
+//! What a message of a stream is to us: its identity, and the changes it brings.
+
+use async_nats::{HeaderMap, Subject};
+use bytes::Bytes;
+use tidelock_connector_api::{Change, Error, MessageId, Result};
+use tidelock_messages::Decoder;
+
+/// A message as the stream has it.
+#[derive(Clone, Debug)]
+pub(crate) struct Message {
+    pub(crate) sequence: u64,
+    /// When the server took it, in nanoseconds.
+    pub(crate) time: i128,
+    pub(crate) subject: Subject,
+    pub(crate) headers: Option<HeaderMap>,
+    pub(crate) body: Bytes,
+    /// Where it is acknowledged.
+    pub(crate) reply: Subject,
+}
+
+impl Message {
+    /// The identity: `stream:sequence@time`. With its time, a message is told from another one that has its number in a stream that was
+    /// made anew, or restored from an older state.
+    pub(crate) fn identity(&self, stream: &str) -> MessageId {
+        MessageId(format!("{stream}:{}@{}", self.sequence, self.time).into())
+    }
+
+    /// The changes that it brings.
+    pub(crate) fn changes(&self, decoder: &Decoder) -> Result<Vec<Change>> {
+        let header = |name: &str| self.headers.as_ref().and_then(|headers| headers.get(name)).map(|value| value.as_str());
+        let encoding = header("Content-Encoding").unwrap_or_default();
+        if !["", "identity", "utf-8", "utf8"].iter().any(|known| known.eq_ignore_ascii_case(encoding)) {
+            return Err(Error::invalid_data("the message has a content encoding, such as a compression, that is not supported"));
+        }
+        decoder.changes(&self.body, header("Content-Type"))
+    }
+}

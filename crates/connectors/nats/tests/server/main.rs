@@ -1,0 +1,7 @@
+//! The connector with real NATS servers behind it.
+
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod order;
+mod stream;

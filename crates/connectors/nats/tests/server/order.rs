@@ -1,0 +1,299 @@
+//! Whatever happens to listeners, connections and acknowledgements: messages come in their order, and none is left out.
+
+use std::time::Duration;
+
+use crate::stream::{Stream, full, id, ids, listen, next, take};
+use async_nats::jetstream::stream::RetentionPolicy;
+use futures::future::join_all;
+use tidelock_connector_api::{AsyncUpdates, Connector, Delivery, ErrorKind, Listening, Token};
+use tidelock_servers::Nats;
+
+const BOTH: [RetentionPolicy; 2] = [RetentionPolicy::Limits, RetentionPolicy::WorkQueue];
+
+fn numbers(range: std::ops::RangeInclusive<u32>) -> Vec<String> {
+    range.map(|number| format!("p{number}")).collect()
+}
+
+fn check<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(test)
+}
+
+async fn acknowledge(deliveries: Vec<Delivery>) {
+    for outcome in join_all(deliveries.into_iter().map(Delivery::acknowledge)).await {
+        outcome.unwrap();
+    }
+}
+
+#[test]
+fn what_was_given_and_not_acknowledged_comes_before_what_is_new() {
+    check(async {
+        for retention in BOTH {
+            let stream = Stream::of(Nats::shared().unwrap(), retention).await;
+            stream.publish_all(numbers(1..=10)).await;
+            let connector = stream.connector();
+            let mut deliveries = listen(&connector, None);
+            let mut taken = take(&mut deliveries, 6).await;
+            let rest = taken.split_off(2);
+            acknowledge(taken).await;
+            drop((deliveries, rest));
+            stream.publish_all(numbers(11..=12)).await;
+            let mut deliveries = listen(&connector, None);
+            let again = take(&mut deliveries, 10).await;
+            assert_eq!(ids(&again), numbers(3..=12), "{retention:?}");
+            acknowledge(again).await;
+            stream.expect_unacknowledged(0).await;
+        }
+    });
+}
+
+#[test]
+fn after_a_position_come_exactly_the_messages_behind_it() {
+    check(async {
+        for retention in BOTH {
+            let stream = Stream::of(Nats::shared().unwrap(), retention).await;
+            stream.publish_all(numbers(1..=10)).await;
+            let connector = stream.connector();
+            let mut deliveries = listen(&connector, None);
+            let taken = take(&mut deliveries, 10).await;
+            let token = taken[6].token.clone();
+            // The effects of seven are committed, and no acknowledgement has come through.
+            drop((taken, deliveries));
+            let mut deliveries = listen(&connector, token.clone());
+            let again = take(&mut deliveries, 3).await;
+            assert_eq!(ids(&again), numbers(8..=10));
+            acknowledge(again).await;
+            stream.expect_unacknowledged(0).await;
+            drop(deliveries);
+
+            // Acknowledged or not, a position before is one that the stream can be gone through from, while it keeps messages.
+            if retention == RetentionPolicy::Limits {
+                let mut deliveries = listen(&connector, token);
+                assert_eq!(ids(&take(&mut deliveries, 3).await), numbers(8..=10));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_full_window_of_unacknowledged_messages_does_not_hold_up_the_next_listener() {
+    check(async {
+        for retention in BOTH {
+            let stream = Stream::of(Nats::shared().unwrap(), retention).await;
+            stream.publish_all(numbers(1..=60)).await;
+            let connector = stream.connector_with(|config| (config.prefetch, config.ack_wait) = (20, Duration::from_secs(3600)));
+            let mut deliveries = listen(&connector, None);
+            drop(take(&mut deliveries, 20).await);
+            drop(deliveries);
+            let mut deliveries = listen(&connector, None);
+            let mut found = Vec::new();
+            for _ in 0..6 {
+                let taken = take(&mut deliveries, 10).await;
+                found.extend(ids(&taken));
+                acknowledge(taken).await;
+            }
+            assert_eq!(found, numbers(1..=60));
+            stream.expect_unacknowledged(0).await;
+        }
+    });
+}
+
+#[test]
+fn what_the_server_sends_again_while_it_is_worked_on_is_given_once() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=3)).await;
+        let connector = stream.connector_with(|config| config.ack_wait = Duration::from_millis(200));
+        let mut deliveries = listen(&connector, None);
+        let taken = take(&mut deliveries, 3).await;
+        // Meanwhile the server sends them again, several times.
+        tokio::select! {
+            _ = next(&mut deliveries) => panic!("a message is given twice"),
+            () = tokio::time::sleep(Duration::from_millis(1500)) => {}
+        }
+        acknowledge(taken).await;
+        stream.publish_all(numbers(4..=4)).await;
+        assert_eq!(id(&next(&mut deliveries).await.unwrap()), "p4");
+    });
+}
+
+#[test]
+fn only_the_subjects_that_are_wanted_come_also_after_a_break() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        for number in 1..=6 {
+            stream.publish(if number % 2 == 0 { "even.x" } else { "odd" }, full(&format!("p{number}"))).await;
+        }
+        let connector = stream.connector_with(|config| config.filters = vec![format!("{}.even.*", config.stream)]);
+        let mut deliveries = listen(&connector, None);
+        assert_eq!(ids(&take(&mut deliveries, 3).await), ["p2", "p4", "p6"]);
+        drop(deliveries);
+        let mut deliveries = listen(&connector, None);
+        assert_eq!(ids(&take(&mut deliveries, 3).await), ["p2", "p4", "p6"]);
+        drop(deliveries);
+        let connector = stream.connector_with(|config| config.filters = vec![format!("{}.odd", config.stream)]);
+        let error = next(&mut listen(&connector, None)).await.err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.full_message().contains("other filter subjects"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_rejected_message_is_put_aside_with_the_reason() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::WorkQueue).await;
+        stream.publish("x", "{\"class\": \"nonsense\"}".to_owned()).await;
+        let connector = stream.connector();
+        let mut deliveries = listen(&connector, None);
+        let delivery = next(&mut deliveries).await.unwrap();
+        let error = delivery.changes.as_ref().err().unwrap();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        let message = delivery.id.clone().unwrap();
+        delivery.reject("schema: it is\nnonsense").await.unwrap();
+        stream.expect_unacknowledged(0).await;
+        let dead = stream.context.get_stream(format!("{}-dead", stream.name)).await.unwrap();
+        let letter = dead.get_raw_message(1).await.unwrap();
+        let header = |name: &str| letter.headers.get(name).unwrap().to_string();
+        assert_eq!(&*letter.payload, b"{\"class\": \"nonsense\"}");
+        assert_eq!(header("Tidelock-Reason"), "schema: it is nonsense");
+        assert_eq!(header("Tidelock-Subject"), format!("{}.x", stream.name));
+        assert_eq!(header("Tidelock-Sequence"), "1");
+        assert!(message.0.starts_with(&format!("{}:1@", stream.name)), "{message:?}");
+    });
+}
+
+#[test]
+fn what_cannot_be_listened_to_is_an_error_that_says_why() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        let connector = stream.connector_with(|config| config.stream = "absent".to_owned());
+        for error in [next(&mut listen(&connector, None)).await.err().unwrap(), connector.test().await.err().unwrap()] {
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.full_message().contains("no stream 'absent'"), "{error:?}");
+        }
+        assert_eq!(connector.status(), Listening::Down);
+
+        let connector = stream.connector_with(|config| config.login = tidelock_nats::Login::None);
+        assert_eq!(connector.test().await.err().unwrap().kind(), ErrorKind::Unauthenticated);
+
+        let connector = stream.connector_with(|config| config.dead_letters = Some("nobody.stores.this".to_owned()));
+        let error = next(&mut listen(&connector, None)).await.err().unwrap();
+        assert!(error.kind() == ErrorKind::Config && error.full_message().contains("dead letters"), "{error:?}");
+        let connector = stream.connector_with(|config| config.dead_letters = Some(format!("{}.x", config.stream)));
+        let error = connector.test().await.err().unwrap();
+        assert!(error.full_message().contains("would come back"), "{error:?}");
+
+        let connector = stream.connector_with(|config| config.servers = vec!["nats://127.0.0.1:1".parse().unwrap()]);
+        assert_eq!(next(&mut listen(&connector, None)).await.err().unwrap().kind(), ErrorKind::Unreachable);
+    });
+}
+
+#[test]
+fn a_stream_that_was_made_anew_is_not_taken_for_the_one_before() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=2)).await;
+        let connector = stream.connector();
+        let mut deliveries = listen(&connector, None);
+        let mut taken = take(&mut deliveries, 2).await;
+        let (token, first) = (taken[1].token.clone(), taken[0].id.clone());
+        acknowledge(taken.split_off(0)).await;
+
+        // While somebody listens.
+        stream.remove().await;
+        let error = next(&mut deliveries).await.err().unwrap();
+        assert_eq!((error.kind(), connector.status()), (ErrorKind::Config, Listening::Down), "{error:?}");
+        drop(deliveries);
+
+        stream.make(RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=3)).await;
+        for foreign in [token, Some(Token::new(&b"nonsense"[..]))] {
+            assert_eq!(next(&mut listen(&connector, foreign)).await.err().unwrap().kind(), ErrorKind::TokenExpired);
+        }
+        let delivery = next(&mut listen(&connector, None)).await.unwrap();
+        assert_eq!(id(&delivery), "p1");
+        assert_ne!(delivery.id, first);
+    });
+}
+
+#[test]
+fn a_consumer_that_was_deleted_is_made_again_where_we_are() {
+    check(async {
+        for retention in BOTH {
+            let stream = Stream::of(Nats::shared().unwrap(), retention).await;
+            stream.publish_all(numbers(1..=4)).await;
+            let connector = stream.connector();
+            let mut deliveries = listen(&connector, None);
+            let taken = take(&mut deliveries, 4).await;
+            let token = taken[1].token.clone();
+            drop((taken, deliveries));
+            let _ = stream.context.delete_consumer_from_stream("tidelock", &stream.name).await.unwrap();
+            let mut deliveries = listen(&connector, token);
+            let taken = take(&mut deliveries, 2).await;
+            assert_eq!(ids(&taken), numbers(3..=4));
+            acknowledge(taken).await;
+            stream.expect_unacknowledged(0).await;
+        }
+    });
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_is_listened_to_again() {
+    check(async {
+        let mut server = Nats::start().unwrap();
+        let stream = Stream::of(&server, RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=100)).await;
+        let connector = stream.connector_with(|config| config.prefetch = 40);
+        let mut deliveries = listen(&connector, None);
+        let mut found = Vec::new();
+        let taken = take(&mut deliveries, 30).await;
+        found.extend(ids(&taken));
+        server.kill().unwrap();
+        // What is done with meanwhile cannot be said to the server; it finds out.
+        for outcome in join_all(taken.into_iter().map(Delivery::acknowledge)).await {
+            drop(outcome);
+        }
+        let waiting = async {
+            // What had arrived is given; then there is nothing.
+            let mut kept = Vec::new();
+            while found.len() < 100 {
+                let delivery = next(&mut deliveries).await.unwrap();
+                found.push(id(&delivery));
+                kept.push(delivery);
+                if kept.len() == 10 {
+                    for outcome in join_all(kept.drain(..).map(Delivery::acknowledge)).await {
+                        drop(outcome);
+                    }
+                }
+            }
+        };
+        let restarting = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            assert_eq!(connector.status(), Listening::Reconnecting);
+            tokio::task::block_in_place(|| server.run().unwrap());
+        };
+        tokio::join!(waiting, restarting);
+        assert_eq!(found, numbers(1..=100));
+        assert_eq!(connector.status(), Listening::Alive);
+        stream.expect_unacknowledged(0).await;
+    });
+}
+
+#[test]
+fn a_server_that_is_silent_is_noticed_and_one_that_stays_away_is_an_error() {
+    check(async {
+        let mut server = Nats::start().unwrap();
+        let stream = Stream::of(&server, RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=1)).await;
+        let connector = stream.connector_with(|config| {
+            config.reconnect_timeout = Duration::from_secs(2);
+            (config.connect_timeout, config.request_timeout) = (Duration::from_secs(1), Duration::from_secs(1));
+        });
+        let mut deliveries = listen(&connector, None);
+        let _first = next(&mut deliveries).await.unwrap();
+        server.suspend().unwrap();
+        let error = next(&mut deliveries).await.err().unwrap();
+        assert_eq!((error.kind(), connector.status()), (ErrorKind::Unreachable, Listening::Down), "{error:?}");
+        server.resume().unwrap();
+    });
+}
