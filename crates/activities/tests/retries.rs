@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use expect_test::{Expect, expect};
 use support::brittle::{Brittle, Kill};
@@ -92,7 +93,8 @@ impl Timed {
 }
 
 async fn run(engine: &Engine, name: &str, prepared: Prepared) -> Result<RunReport, RunError> {
-    let control = Control { cancel: CancellationToken::new(), progress: Arc::new(NoProgress), until_idle: None };
+    let control =
+        Control { cancel: CancellationToken::new(), progress: Arc::new(NoProgress), until_idle: Some(Duration::from_millis(20)) };
     execute(engine, prepared, Oid::new(name), &control).await
 }
 
@@ -665,6 +667,33 @@ async fn a_change_that_failed_is_never_passed_without_its_retry() {
                     assert_eq!(second.progress.total(), 0);
                     break;
                 }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_message_that_failed_is_done_with_once_its_retry_is_there() {
+    for kill in [Kill::Before, Kill::After] {
+        for commits in 0.. {
+            let mut timed = Timed::with(World::changing(memory::Options::default().with_async_updates()));
+            timed.world.user("bad", "").await;
+            for uid in ["one", "bad", "two"] {
+                timed.world.put(uid, "");
+            }
+            let whole = Arc::clone(&timed.world.engine.repo);
+            timed.world.engine.repo = Arc::new(Brittle::new(Arc::clone(&whole), commits, kill));
+            let task = activity(&format!("{}{}", support::work("asynchronousUpdate", "", ""), retry_later(QUICK)));
+            let first = timed.try_run("async", &task, &Options::default()).await;
+            timed.world.engine.repo = Arc::clone(&whole);
+            timed.try_run("async", &task, &Options::default()).await.unwrap();
+            let dump = timed.world.dump().await;
+            assert_eq!(triggers(&*whole).await, "bad at 60s: 1, next after 300s (async)\n", "{kill:?} {commits}");
+            assert_eq!(dump.matches("fatal_error").count(), 1, "{kill:?} {commits}\n{dump}");
+            assert!(dump.contains("user one v1") && dump.contains("user two v1"), "{dump}");
+            assert_eq!(timed.world.resource.unsettled(), 0);
+            if first.is_ok() {
+                break;
             }
         }
     }
