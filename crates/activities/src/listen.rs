@@ -34,6 +34,12 @@ const GROUPS: usize = 8;
 /// recognized.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a source may take until it is there, where listening is to end when nothing arrives.
+const FIRST_CONNECTION: Duration = Duration::from_secs(30);
+
+/// How often it is looked whether it is there.
+const LOOK: Duration = Duration::from_millis(20);
+
 /// The longest wait before a message is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -77,12 +83,13 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         acknowledging: JoinSet::new(),
         kept: Vec::new(),
     };
+    let mut quiet = Quiet::new(run.control.until_idle);
     let end = loop {
         let arrived = tokio::select! {
             biased;
             () = run.control.cancel.cancelled() => break End::Interrupted,
             arrived = feed.next(part.chunk) => arrived,
-            () = idle(run.control.until_idle) => break idle_end(source.status(), &part.place),
+            () = quiet.is_long(source) => break idle_end(source.status(), &part.place),
         };
         if arrived.is_empty() {
             break closed_end(source.status(), &part.place);
@@ -90,6 +97,7 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         if let Some(end) = listener.take(run, arrived).await? {
             break end;
         }
+        quiet.broken();
     };
     // As it was until we let go of it.
     run.report(part).listening = Some(source.status().into());
@@ -128,10 +136,42 @@ fn named(delivery: &Delivery) -> String {
 }
 
 /// Waits for so long; for ever where it is not said.
-async fn idle(until: Option<Duration>) {
-    match until {
-        Some(until) => tokio::time::sleep(until).await,
-        None => std::future::pending().await,
+/// For how long nothing has arrived. A source that is still being connected to for the first time is given the time for that: a
+/// connector gives up by itself.
+struct Quiet {
+    until: Option<Duration>,
+    since: tokio::time::Instant,
+    /// Whether the source could have sent something yet.
+    met: bool,
+}
+
+impl Quiet {
+    fn new(until: Option<Duration>) -> Self {
+        Self { until, since: tokio::time::Instant::now(), met: false }
+    }
+
+    /// Something has arrived.
+    fn broken(&mut self) {
+        (self.since, self.met) = (tokio::time::Instant::now(), true);
+    }
+
+    /// Waits until nothing has arrived for as long as was wanted.
+    ///
+    /// # Cancellation
+    /// The time goes on.
+    async fn is_long(&mut self, source: &dyn AsyncUpdates) {
+        let Some(until) = self.until else { return std::future::pending().await };
+        loop {
+            if !self.met && (source.status() == Listening::Alive || self.since.elapsed() >= FIRST_CONNECTION) {
+                self.broken();
+            }
+            let passed = self.since.elapsed();
+            if self.met && passed >= until {
+                return;
+            }
+            let left = if self.met { until - passed } else { LOOK };
+            tokio::time::sleep(left).await;
+        }
     }
 }
 

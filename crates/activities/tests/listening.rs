@@ -307,7 +307,7 @@ async fn a_source_that_keeps_no_position_goes_on_after_the_token_that_is_stored(
     assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2, 3, 4]);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn nothing_arrives_where_the_connection_is_gone_and_that_is_for_later() {
     for (status, name) in [(Listening::Reconnecting, "reconnecting"), (Listening::Down, "down")] {
         let (world, source) = positioned();
