@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use tidelock_activities::{Connectors, OpenError, ResourceEntry};
 use tidelock_connector_api::{Connector, async_trait};
+use tidelock_messages::SourceKind;
 use tidelock_model::definition::{AdditionalConnector, ConfiguredCapabilities, ConnectorConfiguration, ObjectRef, Resource};
 use tidelock_model::document::Node;
 use tidelock_model::object::{ObjectClass, Schema, ValueType};
@@ -261,10 +262,19 @@ fn messages(configuration: &ConnectorConfiguration, surroundings: &Surroundings<
         configuration.rest.push(classes(schema, &configuration.place));
     }
     let Surroundings { base, schema, .. } = surroundings;
-    // Where there is no source, or none that is known, either of them says so.
-    let connector = tidelock_amqp::open(&configuration, *schema, base)?;
-    let warnings = connector.warnings().to_vec();
-    Ok((Arc::new(connector), warnings))
+    match SourceKind::of(&configuration) {
+        // Where there is none that is known, either of the connectors says so.
+        Some(SourceKind::Amqp091) | None => {
+            let connector = tidelock_amqp::open(&configuration, *schema, base)?;
+            let warnings = connector.warnings().to_vec();
+            Ok((Arc::new(connector), warnings))
+        }
+        Some(SourceKind::Nats) => {
+            let connector = tidelock_nats::open(&configuration, *schema, base)?;
+            let warnings = connector.warnings().to_vec();
+            Ok((Arc::new(connector), warnings))
+        }
+    }
 }
 
 /// Object classes, as the configuration of sources of messages has them.
@@ -312,15 +322,20 @@ mod tests {
 
     use super::*;
 
-    fn chosen(content: &str) -> Result<&'static str, Box<Diagnostic>> {
+    fn resource(content: &str) -> Resource {
         let text = format!(
             r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3"
                          xmlns:icfc="http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/connector-schema-3"
+                         xmlns:cap="http://midpoint.evolveum.com/xml/ns/public/resource/capabilities-3"
                          xmlns:q="http://prism.evolveum.com/xml/ns/public/query-3"><name>r</name>{content}</resource>"#
         );
         let (definitions, _) = read_file(text.as_bytes(), Some("r.xml"), Format::Xml);
         let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
-        choose(&Way::of(&resource)).map(|known| known.name)
+        *resource
+    }
+
+    fn chosen(content: &str) -> Result<&'static str, Box<Diagnostic>> {
+        choose(&Way::of(&resource(content))).map(|known| known.name)
     }
 
     #[test]
@@ -357,9 +372,61 @@ mod tests {
                <p:host>x</p:host></icfc:configurationProperties></connectorConfiguration>"#,
         )
         .unwrap_err();
-        assert_eq!((error.code, error.place.line), ("unknown-connector", 3));
+        assert_eq!((error.code, error.place.line), ("unknown-connector", 4));
         assert!(error.message.contains("org.example.Ftp"), "{}", error.message);
         assert!(error.help.unwrap().contains("CSV"));
         assert_eq!(chosen("").unwrap_err().code, "unknown-connector");
+    }
+
+    /// An additional connector that reads a queue; `capabilities` are its configured ones.
+    fn queue(name: &str, capabilities: &str) -> String {
+        format!(
+            "<additionalConnector><name>{name}</name><connectorConfiguration><icfc:configurationProperties xmlns=\"{}\">\
+             <sources><amqp091><uri>amqp://127.0.0.1</uri><queue>q</queue><username>u</username><password>p</password></amqp091></sources>\
+             </icfc:configurationProperties></connectorConfiguration>\
+             <capabilities><configured>{capabilities}</configured></capabilities></additionalConnector>",
+            tidelock_messages::BUNDLE_NAMESPACE
+        )
+    }
+
+    /// Whether a resource with a file and these additional connectors pushes changes, and the warnings.
+    async fn opened(additional: &str) -> Result<(bool, Vec<String>), OpenError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("x.csv"), "uid,mail\n").unwrap();
+        let main = format!(
+            r#"<connectorConfiguration><icfc:configurationProperties xmlns:p="{}"><p:filePath>x.csv</p:filePath>
+               <p:fieldDelimiter>,</p:fieldDelimiter><p:uniqueAttribute>uid</p:uniqueAttribute>
+               </icfc:configurationProperties></connectorConfiguration>"#,
+            tidelock_csv::BUNDLE_NAMESPACE
+        );
+        let registry = Registry { home: folder.path().to_owned(), state: folder.path().join("state") };
+        let definition = resource(&format!("{additional}{main}"));
+        let (connector, warnings) = registry.open(&ResourceEntry { definition, origin: None }).await?;
+        assert_eq!(connector.schema().await.unwrap().classes.len(), 1);
+        Ok((connector.async_updates().is_some(), warnings.into_iter().map(|warning| warning.message).collect()))
+    }
+
+    #[tokio::test]
+    async fn an_additional_connector_pushes_the_changes_of_a_resource_that_the_main_one_reads() {
+        assert_eq!(opened("").await.unwrap(), (false, vec![]));
+        // It knows the object classes of the main one.
+        assert_eq!(opened(&queue("a", "")).await.unwrap(), (true, vec![]));
+        let idle = |name: &str| format!("the additional connector '{name}' has no effect");
+        let off = "<cap:asyncUpdate><cap:enabled>false</cap:enabled></cap:asyncUpdate>";
+        assert_eq!(opened(&queue("a", off)).await.unwrap(), (false, vec![idle("a")]));
+        let two = queue("a", "") + &queue("b", "<cap:asyncUpdate/>");
+        assert_eq!(opened(&two).await.unwrap(), (true, vec![idle("a")]));
+        let unknown =
+            "<additionalConnector><name>a</name><connectorRef oid=\"x\" type=\"c:ConnectorType\"/></additionalConnector>";
+        assert_eq!(opened(unknown).await.unwrap(), (false, vec![idle("a")]));
+    }
+
+    #[tokio::test]
+    async fn what_else_an_additional_connector_is_to_do_is_left_to_the_main_one() {
+        let (pushes, warnings) = opened(&queue("a", "<cap:read/><cap:asyncUpdate/>")).await.unwrap();
+        assert!(pushes);
+        assert!(warnings.iter().any(|warning| warning.starts_with("'read' is left to the main connector")), "{warnings:?}");
+        let wrong = queue("a", "").replace("<queue>q</queue>", "");
+        assert!(matches!(opened(&wrong).await, Err(OpenError::Definition(_))));
     }
 }
