@@ -50,7 +50,10 @@ impl Queue {
     pub fn nats(server: &Nats) -> Self {
         let (runtime, name) = (runtime(), name());
         let context = runtime.block_on(async {
-            let client = async_nats::connect(server.url()).await.unwrap();
+            let client = async_nats::ConnectOptions::with_user_and_password(USER.into(), PASSWORD.into())
+                .connect(server.url())
+                .await
+                .unwrap();
             let context = async_nats::jetstream::new(client);
             for (name, subject) in [(name.clone(), name.clone()), (dead(&name), format!("{name}.dead"))] {
                 let config = async_nats::jetstream::stream::Config { name, subjects: vec![subject], ..Default::default() };

@@ -12,6 +12,7 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use tidelock_servers::{PASSWORD, USER};
 use tokio::runtime::Runtime;
 
 use super::async_updates::PREFETCH;
@@ -52,10 +53,7 @@ impl Broker {
     /// NATS: streams in files.
     pub(super) fn nats(url: &str, port: u16) -> Result<Self> {
         let runtime = runtime()?;
-        let way = runtime.block_on(async {
-            let client = async_nats::connect(url).await?;
-            anyhow::Ok(Way::Nats { context: jetstream::new(client) })
-        })?;
+        let way = runtime.block_on(async { anyhow::Ok(Way::Nats { context: jetstream::new(nats(url).await?) }) })?;
         Ok(Self { way, url: url.to_owned(), port, runtime })
     }
 
@@ -173,7 +171,7 @@ async fn bare_rabbitmq(url: &str, queue: &str, count: u64) -> Result<()> {
 }
 
 async fn bare_nats(url: &str, queue: &str, count: u64) -> Result<()> {
-    let client = async_nats::connect(url).await?;
+    let client = nats(url).await?;
     let context = jetstream::new(client.clone());
     let stream = context.get_stream(queue).await?;
     let config = consumer::pull::Config {
@@ -206,6 +204,10 @@ async fn publish(channel: &Channel, queue: &str, nth: u64, body: &[u8]) -> Resul
         BasicProperties::default().with_delivery_mode(2).with_message_id(id.into()).with_content_type("application/json".into());
     drop(channel.basic_publish(ShortString::from(""), queue.into(), BasicPublishOptions::default(), body, properties).await?);
     Ok(())
+}
+
+async fn nats(url: &str) -> Result<async_nats::Client> {
+    Ok(async_nats::ConnectOptions::with_user_and_password(USER.into(), PASSWORD.into()).connect(url).await?)
 }
 
 fn durable(queue: &str) -> String {
