@@ -307,3 +307,10 @@ fn the_ending_or_the_content_tells_the_format() {
     assert_eq!(Format::of(None, b"{}"), Format::Json);
     assert_eq!(Format::of(None, b"task: {}"), Format::Yaml);
 }
+
+#[test]
+fn a_list_of_objects_in_a_list_of_objects_is_a_part_of_it() {
+    let text = "objects:\n  objects:\n  - task: {name: a}\n  - user: {name: b}\n";
+    let document = read(text.as_bytes(), None, Format::Yaml).unwrap();
+    assert_eq!(document.objects.iter().map(|object| object.local()).collect::<Vec<_>>(), ["task", "user"]);
+}

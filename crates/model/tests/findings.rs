@@ -77,3 +77,12 @@ fn keys_without_a_name_are_refused() {
         assert_eq!(found.iter().filter(|d| d.is_error()).map(|d| d.code).collect::<Vec<_>>(), ["syntax"], "{text}");
     }
 }
+
+#[test]
+fn a_message_stays_readable_however_long_a_name_is() {
+    use tidelock_model::{Diagnostic, Place};
+    let long = "ñ".repeat(1_000_000);
+    let diagnostic = Diagnostic::error("bad-value", &Place::default(), format!("'{long}' is long")).with_help(long);
+    assert!(diagnostic.message.len() < 1100 && diagnostic.message.ends_with("ñ' is long"));
+    assert!(diagnostic.help.is_some_and(|help| help.len() < 1100));
+}

@@ -53,7 +53,8 @@ pub fn read(bytes: &[u8], file: Option<&str>, format: Format) -> Result<Document
         }
     };
     let (roots, diagnostics) = read().map_err(|diagnostic| vec![diagnostic])?;
-    let objects = roots.into_iter().flat_map(|root| if is_list(&root) { root.children } else { vec![root] }).collect();
+    let mut objects = Vec::new();
+    roots.into_iter().for_each(|root| unpack(root, &mut objects));
     Ok(Document { objects, diagnostics, format })
 }
 
@@ -64,6 +65,16 @@ pub fn write(objects: &[Node], format: Format) -> String {
         Format::Xml => write_xml::write(objects),
         Format::Yaml => write_yaml::write(&write::tree(objects)),
         Format::Json => write_json::write(&write::tree(objects)),
+    }
+}
+
+/// Adds an object, or the objects of a list; a list in a list is a part of it.
+fn unpack(root: Node, objects: &mut Vec<Node>) {
+    if is_list(&root) {
+        // The nesting of nodes is bounded.
+        root.children.into_iter().for_each(|child| unpack(child, objects));
+    } else {
+        objects.push(root);
     }
 }
 

@@ -9,6 +9,9 @@ use tidelock_model::definition::{
 use tidelock_model::object::{Intent, Kind, TypeId};
 use tidelock_model::{Diagnostic, Diagnostics};
 
+/// Comparing names costs their product: a file with more errors than this is beyond suggestions.
+const MOST_SUGGESTIONS: usize = 20;
+
 /// The most types that one can inherit from, one from the other.
 const DEEPEST: usize = 32;
 
@@ -35,17 +38,24 @@ pub(super) fn flatten(types: &[ObjectTypeDefinition], diagnostics: &mut Diagnost
     let mut flat = Vec::with_capacity(types.len());
     // Of a cycle, and of what inherits from one, is spoken once.
     let mut in_cycles: HashSet<usize> = HashSet::new();
+    let mut errors = 0;
     for (index, type_) in types.iter().enumerate() {
         if repeated.contains(&index) || type_.abstract_.as_ref().is_some_and(|flag| flag.value) {
             continue;
         }
-        match chain(types, &by_id, index, &mut in_cycles) {
+        if errors >= super::MOST_ERRORS {
+            break;
+        }
+        match chain(types, &by_id, index, errors < MOST_SUGGESTIONS, &mut in_cycles) {
             Ok(chain) => {
                 let mut chain = chain.into_iter().rev().filter_map(|index| types.get(index)).map(normal);
                 let Some(root) = chain.next() else { continue };
                 flat.push(chain.fold(root, inherit));
             }
-            Err(error) => diagnostics.extend(error),
+            Err(error) => {
+                errors += error.iter().len();
+                diagnostics.extend(error);
+            }
         }
     }
     flat
@@ -56,6 +66,7 @@ fn chain(
     types: &[ObjectTypeDefinition],
     by_id: &HashMap<TypeId, usize>,
     index: usize,
+    with_suggestion: bool,
     in_cycles: &mut HashSet<usize>,
 ) -> Result<Vec<usize>, Option<Diagnostic>> {
     let mut chain = vec![index];
@@ -73,7 +84,7 @@ fn chain(
             intent: super_.intent.as_ref().map_or_else(Intent::default_intent, |intent| intent.value.clone()),
         };
         let Some(next) = by_id.get(&wanted).copied() else {
-            let known: Vec<String> = by_id.keys().map(ToString::to_string).collect();
+            let known: Vec<String> = by_id.keys().filter(|_| with_suggestion).map(ToString::to_string).collect();
             let error = Diagnostic::error(
                 "unknown-object-type",
                 &super_.place,

@@ -22,11 +22,16 @@ pub(super) fn compile(
     let defaults = default_phases(type_);
     let mut mappings: Vec<InboundMapping> = Vec::new();
     let mut known: HashSet<&str> = HashSet::new();
+    let mut errors = 0;
     for item in type_.attribute.iter().filter(|item| names::is_visible(item.lifecycle_state.as_ref())) {
         let attribute = match attribute_of(item, class) {
             Ok(attribute) => attribute,
             Err(error) => {
                 diagnostics.push(error);
+                errors += 1;
+                if errors >= super::MOST_ERRORS {
+                    break;
+                }
                 continue;
             }
         };

@@ -24,10 +24,13 @@ mod mappings;
 pub(crate) mod names;
 mod synchronization;
 
+/// The most errors that are told. A definition of nonsense costs no more than that many comparisons of names.
+const MOST_ERRORS: usize = 1000;
+
 /// Compiles a resource definition against the resource's schema. There is no policy if, and only if, there is an error.
 #[must_use]
 pub fn compile(resource: &Resource, schema: &Schema) -> (Option<ResourcePolicy>, Diagnostics) {
-    let mut compiler = Compiler { resource, schema, diagnostics: Diagnostics::new() };
+    let mut compiler = Compiler { resource, schema, diagnostics: Diagnostics::new(), counted: 0, errors: 0 };
     let policy = compiler.run();
     let failed = compiler.diagnostics.iter().any(Diagnostic::is_error);
     (policy.filter(|_| !failed), compiler.diagnostics)
@@ -49,6 +52,9 @@ struct Compiler<'a> {
     resource: &'a Resource,
     schema: &'a Schema,
     diagnostics: Diagnostics,
+    /// How many findings have been looked at, and how many of them are errors.
+    counted: usize,
+    errors: usize,
 }
 
 impl Compiler<'_> {
@@ -111,6 +117,13 @@ impl Compiler<'_> {
         }
     }
 
+    /// Whether there are so many errors that more are of no use.
+    fn has_enough_errors(&mut self) -> bool {
+        self.errors += self.diagnostics[self.counted..].iter().filter(|diagnostic| diagnostic.is_error()).count();
+        self.counted = self.diagnostics.len();
+        self.errors >= MOST_ERRORS
+    }
+
     /// Whoever compares with midPoint wants to know what does not happen.
     fn note_outbound(&mut self) {
         let types = self.resource.schema_handling.iter().flat_map(|handling| &handling.object_type);
@@ -141,6 +154,9 @@ impl Compiler<'_> {
     }
 
     fn type_policy(&mut self, definition: &ObjectTypeDefinition, caching: AttributeCaching) -> Option<TypePolicy> {
+        if self.has_enough_errors() {
+            return None;
+        }
         let id = definition.type_id();
         self.reject_unknown(definition, &id);
         let class = match delineation::class(definition, self.schema, &mut self.diagnostics) {

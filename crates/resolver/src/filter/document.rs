@@ -192,6 +192,10 @@ fn text(node: &Node) -> Result<Filter, Diagnostic> {
         else {
             return diagnostic;
         };
+        if line == 0 {
+            // It is about the query as a whole.
+            return diagnostic;
+        }
         let message = format!("{message} (line {line}, column {column} of the query)");
         let place = if line > 1 { diagnostic.place } else { node.place.clone() };
         Diagnostic { message, place, ..diagnostic }

@@ -37,6 +37,12 @@ impl Resolution<'_> {
             QueryUse::Own => (QueryApplication::Append, false),
             QueryUse::Missing | QueryUse::Ignored => return Ok(None),
         };
+        let not_understood = query.rest.iter().find(|node| node.local() != "description");
+        if let (None, None, Some(node)) = (&query.filter, &query.paging, not_understood) {
+            let message = "what is in the query is not understood, and without it all objects would be meant";
+            return Err(Diagnostic::error("query-syntax", &node.place, message)
+                .with_help(format!("a query has a 'filter' and a 'paging', in the namespace {}", ns::QUERY)));
+        }
         let application = self.set.query_application.as_ref().map_or(default, |application| application.value);
         let place = query.filter.as_ref().map_or(&query.place, |filter| &filter.place);
         let filter = query.filter.as_ref().map_or(Ok(Filter::All), filter::read)?;

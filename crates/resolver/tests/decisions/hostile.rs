@@ -125,3 +125,23 @@ fn a_chain_of_a_thousand_types_is_refused() {
     assert!(policy.is_none());
     assert!(diagnostics.iter().any(|diagnostic| diagnostic.code == "cyclic-super"));
 }
+
+#[test]
+fn thousands_of_wrong_types_are_answered_at_once() {
+    let types = |line: &dyn Fn(usize) -> String| (0..3000).map(line).collect::<String>();
+    let head = "schemaHandling:\n  objectType:\n";
+    let unknown_super = |n| format!("    - {{ intent: t{n}, super: {{ intent: x{n} }} }}\n");
+    let unknown_class = |n| format!("    - {{ intent: t{n}, delineation: {{ objectClass: ri:acount{n} }} }}\n");
+    let attributes: String = (0..3000).map(|n| format!("        - {{ ref: ri:mial{n} }}\n")).collect();
+    for yaml in [
+        format!("{head}{}", types(&unknown_super)),
+        format!("{head}{}", types(&unknown_class)),
+        format!("{head}    - intent: t\n      delineation: {{ objectClass: ri:account }}\n      attribute:\n{attributes}"),
+    ] {
+        let (resource, _) = crate::support::resource(&yaml);
+        let (policy, diagnostics) = compile(&resource, &schema());
+        assert!(policy.is_none());
+        let errors = diagnostics.iter().filter(|diagnostic| diagnostic.is_error()).count();
+        assert_eq!(errors, 1000);
+    }
+}
