@@ -70,10 +70,10 @@ impl Shown<'_> {
             // Lists come without owners.
             let keys: Vec<_> = page.iter().map(|(stored, _)| stored.key).collect();
             let owned = self.repo.load(&keys).await.map_err(&failed)?;
-            for ((stored, items), owned) in page.iter().zip(owned) {
+            let results = self.repo.results_of(&keys).await.map_err(&failed)?;
+            for (((stored, items), owned), results) in page.iter().zip(owned).zip(results) {
                 let owner = owned.and_then(|owned| owned.owner);
                 let owner_type = owner.map_or("FocusType", |owner| owner.focus.focus_type.type_name());
-                let results = self.repo.results(stored.key).await.map_err(&failed)?;
                 self.printer.print(|| json::shadow(&stored.shadow, items, owner_type, &results), Vec::new)?;
             }
             return Ok(());
