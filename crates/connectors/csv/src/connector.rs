@@ -1,13 +1,13 @@
 //! The connector itself: the pass over the file as a stream.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
 use futures::{Stream, StreamExt, stream};
-use tidelock_connector_api::{Connector, Error, ErrorKind, Found, ObjectStream, Result, SearchRequest, async_trait};
+use tidelock_connector_api::{Connector, Error, ErrorKind, Found, LiveSync, ObjectStream, Result, SearchRequest, async_trait};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::Schema;
 use tidelock_model::{Diagnostic, Diagnostics};
@@ -26,13 +26,22 @@ const PAGES_AHEAD: usize = 2;
 pub struct Csv {
     config: Arc<CsvConfig>,
     warnings: Diagnostics,
+    state: Option<Arc<Path>>,
 }
 
 impl Csv {
     /// A connector for a configuration. The file is not touched before it is needed.
     #[must_use]
     pub fn new(config: CsvConfig) -> Self {
-        Self { config: Arc::new(config), warnings: Vec::new() }
+        Self { config: Arc::new(config), warnings: Vec::new(), state: None }
+    }
+
+    /// The same with a folder of its own, in which snapshots of the file are kept for live synchronization; without one, there is
+    /// none. It is made when it is needed.
+    #[must_use]
+    pub fn with_state_folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.state = Some(folder.into().into());
+        self
     }
 
     /// What was noticed in the definition that does not keep it from being used.
@@ -45,6 +54,14 @@ impl Csv {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.config.path
+    }
+
+    pub(crate) fn config(&self) -> &Arc<CsvConfig> {
+        &self.config
+    }
+
+    pub(crate) fn state_folder(&self) -> Option<&Path> {
+        self.state.as_deref()
     }
 
     pub(crate) fn with_warnings(mut self, warnings: Diagnostics) -> Self {
@@ -109,6 +126,10 @@ impl Connector for Csv {
         let config = Arc::clone(&self.config);
         on_a_thread(move || reader::estimate(&config)).await.map(Some)
     }
+
+    fn live_sync(&self) -> Option<&dyn LiveSync> {
+        self.state.is_some().then_some(self)
+    }
 }
 
 /// The rows of a file, read by a thread that starts with the first poll and ends soon after the stream is dropped.
@@ -149,7 +170,7 @@ impl Stream for Rows {
 }
 
 /// Runs what waits for the disk away from the threads that must not wait.
-async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let (sender, receiver) = oneshot::channel();
     thread::Builder::new()
         .name("csv".to_owned())
@@ -161,6 +182,6 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send 
     receiver.await.unwrap_or_else(|_| Err(Error::new(ErrorKind::Unexpected, "reading the file was broken off")))
 }
 
-fn no_thread(error: std::io::Error) -> Error {
+pub(crate) fn no_thread(error: std::io::Error) -> Error {
     Error::unreachable("cannot start a thread to read the file").with_source(error)
 }

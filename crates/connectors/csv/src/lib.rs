@@ -6,6 +6,7 @@
 
 mod config;
 mod connector;
+mod live_sync;
 mod multivalue;
 mod object;
 mod query;

@@ -9,7 +9,7 @@ use tidelock_model::object::ResourceObject;
 use tidelock_model::value::{Items, Value, Values};
 
 use crate::config::CsvConfig;
-use crate::reader::{Cursor, Entry, Fields, Page};
+use crate::reader::{Cursor, Entry, Page};
 use crate::schema::{Columns, OBJECT_CLASS};
 
 /// Makes objects of the rows of page after page.
@@ -39,7 +39,7 @@ impl Objects {
             match entry {
                 Entry::Item(item) => return Some(item),
                 Entry::Row(row) => {
-                    let object = object(&self.config, &columns, &self.class, &fields);
+                    let object = object(&self.config, &columns, &self.class, fields.iter());
                     if self.filter.matches(&object.attributes) {
                         self.origin.clear();
                         // Writing to a string cannot fail.
@@ -54,10 +54,16 @@ impl Objects {
     }
 }
 
-fn object(config: &CsvConfig, columns: &Columns, class: &Arc<str>, fields: &Fields<'_>) -> ResourceObject {
+/// The object of a row.
+pub(crate) fn object<'a>(
+    config: &CsvConfig,
+    columns: &Columns,
+    class: &Arc<str>,
+    fields: impl Iterator<Item = &'a str>,
+) -> ResourceObject {
     let mut attributes = Items::with_capacity(columns.names.len());
     let mut identifier = "";
-    for (index, (name, cell)) in columns.names.iter().zip(fields.iter()).enumerate() {
+    for (index, (name, cell)) in columns.names.iter().zip(fields).enumerate() {
         if Some(index) == columns.password {
             continue;
         }

@@ -255,7 +255,7 @@ pub(crate) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The fields in order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a str> + Clone {
         let (text, mut start) = (self.text, self.start);
         self.ends.iter().map(move |end| {
             let field = text.get(start..*end).unwrap_or_default();

@@ -1,11 +1,13 @@
 //! The file: opening it, decoding it, and noticing that it changed while it was read.
 
 use std::fs::{self, File, Metadata};
+use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
+use siphasher::sip128::{Hasher128, SipHasher13};
 use tidelock_connector_api::{Error, ErrorKind, Result};
 
 use crate::record::Text;
@@ -34,7 +36,7 @@ pub(crate) struct Source {
 
 /// What a file looks like from outside. A difference means that it was written to, or replaced.
 #[derive(PartialEq, Eq)]
-struct Stamp {
+pub(crate) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     identity: Identity,
@@ -49,12 +51,7 @@ impl Source {
     /// Opens a file in an encoding; a byte order mark knows better.
     pub(crate) fn open(path: &Path, encoding: &'static Encoding) -> Result<Self> {
         let cannot = |error: io::Error| cannot_read(path, error);
-        // Asked before opening: opening a pipe would wait for its writer.
-        let metadata = fs::metadata(path).map_err(cannot)?;
-        if !metadata.is_file() {
-            let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
-            return Err(Error::config(format!("cannot read {}: it is {what}; 'filePath' names a CSV file", path.display())));
-        }
+        regular(path)?;
         let mut file = File::open(path).map_err(cannot)?;
         let start = Stamp::of(&file.metadata().map_err(cannot)?);
         let mut raw = vec![0; CHUNK].into_boxed_slice();
@@ -171,6 +168,44 @@ impl Stamp {
     fn identity_only(&self) -> Identity {
         self.identity
     }
+}
+
+/// What a file looks like from outside at the moment.
+pub(crate) fn stamp(path: &Path) -> Result<Stamp> {
+    Ok(Stamp::of(&regular(path)?))
+}
+
+/// A digest of the bytes of a file, and what the file looks like from outside.
+///
+/// # Errors
+/// It cannot be read, or changes meanwhile.
+pub(crate) fn digest(path: &Path) -> Result<(Stamp, u128)> {
+    let cannot = |error: io::Error| cannot_read(path, error);
+    regular(path)?;
+    let mut file = File::open(path).map_err(cannot)?;
+    let start = Stamp::of(&file.metadata().map_err(cannot)?);
+    let mut hasher = SipHasher13::new();
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        match read(&mut file, &mut buffer).map_err(cannot)? {
+            0 => break,
+            more => hasher.write(&buffer[..more]),
+        }
+    }
+    if stamp(path)? != start {
+        return Err(Error::unreachable(format!("{} changed while it was read", path.display())));
+    }
+    Ok((start, hasher.finish128().as_u128()))
+}
+
+/// Asked before opening: opening a pipe would wait for its writer.
+fn regular(path: &Path) -> Result<Metadata> {
+    let metadata = fs::metadata(path).map_err(|error| cannot_read(path, error))?;
+    if !metadata.is_file() {
+        let what = if metadata.is_dir() { "a directory" } else { "not a regular file" };
+        return Err(Error::config(format!("cannot read {}: it is {what}; 'filePath' names a CSV file", path.display())));
+    }
+    Ok(metadata)
 }
 
 /// Device and number of the file, and the time of its last change of any kind, which writers cannot set back.

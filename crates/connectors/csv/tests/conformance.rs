@@ -48,6 +48,49 @@ mod with_a_row_of_wrong_bytes {
     tidelock_connector_api::conformance_tests!(file(b"uid;name\na;Ann\nb;\xFF\nc;Cid\n", |_| {}).with_unreadable(1));
 }
 
+mod with_a_folder_for_snapshots {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    use tidelock_connector_api::conformance::Step;
+
+    use super::*;
+
+    /// What comes and goes between two looks is never heard of, so a removal may not be reported.
+    fn live() -> Fixture {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("hr.csv");
+        let connector = Csv::new(CsvConfig::new(&path, "uid")).with_state_folder(folder.path().join("state"));
+        let rows: BTreeMap<String, u32> = [("ann", 1), ("bob", 1)].map(|(uid, level)| (uid.to_owned(), level)).into();
+        let write = move |rows: &BTreeMap<String, u32>| {
+            // In an order that is not the one of snapshots.
+            let rows: String = rows.iter().rev().map(|(uid, level)| format!("{uid};{level}\n")).collect();
+            fs::write(&path, format!("uid;level\n{rows}")).unwrap();
+        };
+        write(&rows);
+        let (rows, next) = (Mutex::new(rows), std::sync::atomic::AtomicU32::new(0));
+        Fixture::new(connector).offering_live_sync().keeping(folder).changing(move |step| {
+            let number = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            let mut rows = rows.lock().unwrap();
+            let concerned = match step {
+                Step::Add(_) => {
+                    let uid = format!("new{number}");
+                    rows.insert(uid.clone(), number);
+                    Some(uid)
+                }
+                Step::Modify(_, uid) => rows.insert(uid.clone(), number + 1000).map(|_| uid),
+                Step::Remove(_, uid) => {
+                    rows.remove(&uid);
+                    None
+                }
+            };
+            write(&rows);
+            std::future::ready(concerned)
+        })
+    }
+    tidelock_connector_api::conformance_tests!(live());
+}
+
 mod larger_than_what_is_read_ahead {
     use super::*;
     fn large() -> Fixture {
