@@ -242,7 +242,10 @@ fn gather<'a>(node: &'a Node, texts: &mut Vec<&'a str>) {
 }
 
 fn csv(configuration: &ConnectorConfiguration, surroundings: &Surroundings<'_>) -> Opened {
-    let connector = tidelock_csv::open(configuration, &surroundings.base)?;
+    let mut connector = tidelock_csv::open(configuration, &surroundings.base)?;
+    if let Some(state) = &surroundings.state {
+        connector = connector.with_state_folder(state);
+    }
     let warnings = connector.warnings().to_vec();
     Ok((Arc::new(connector), warnings))
 }
