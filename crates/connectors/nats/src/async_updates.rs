@@ -237,17 +237,13 @@ impl Listener {
             Ok(info) => info,
             Err(_) => return Err(Error::unreachable("the server sent something that is no message of a stream")),
         };
-        let (sequence, delivered, first) = (info.stream_sequence, info.consumer_sequence, info.delivered <= 1);
+        let (sequence, delivered) = (info.stream_sequence, info.consumer_sequence);
         let time = info.published.unix_timestamp_nanos();
         let gap = delivered != line.delivered.saturating_add(1);
         line.delivered = delivered;
         let Some(reply) = message.reply.clone() else { return Ok(None) };
         if sequence <= position.sequence {
-            if first {
-                // No stream counts backwards.
-                return Err(crate::position::expired("the stream was deleted, and made anew"));
-            }
-            // It was given before. If it is done with, the server has not heard of it.
+            // It was given before, or a server that was killed has forgotten that it was. If it is done with, the server is to know.
             if !self.desk.is_open(sequence) {
                 repeat(&line.attached.session.client, reply).await;
             }

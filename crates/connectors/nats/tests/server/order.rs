@@ -297,3 +297,112 @@ fn a_server_that_is_silent_is_noticed_and_one_that_stays_away_is_an_error() {
         server.resume().unwrap();
     });
 }
+
+/// What stands between us and the server, and can cut every connection.
+struct Proxy {
+    port: u16,
+    cut: tokio::sync::watch::Sender<u64>,
+}
+
+impl Proxy {
+    async fn before(target: u16) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (cut, cuts) = tokio::sync::watch::channel(0);
+        tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let mut cuts = cuts.clone();
+                cuts.mark_unchanged();
+                tokio::spawn(async move {
+                    let Ok(mut to) = tokio::net::TcpStream::connect(("127.0.0.1", target)).await else { return };
+                    tokio::select! {
+                        _ = tokio::io::copy_bidirectional(&mut from, &mut to) => {}
+                        _ = cuts.changed() => {}
+                    }
+                });
+            }
+        });
+        Self { port, cut }
+    }
+
+    fn cut(&self) {
+        self.cut.send_modify(|times| *times += 1);
+    }
+}
+
+/// Numbers that look like chance, and are the same each time.
+fn chance(state: &mut u64, below: u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) % below
+}
+
+#[test]
+fn whatever_breaks_every_message_is_taken_once_and_in_its_turn() {
+    check(async {
+        let mut server = Nats::start().unwrap();
+        for (retention, seed) in [(RetentionPolicy::Limits, 1), (RetentionPolicy::WorkQueue, 2), (RetentionPolicy::Limits, 3)] {
+            const COUNT: u32 = 1000;
+            let mut state = seed;
+            let stream = Stream::of(&server, retention).await;
+            stream.publish_all(numbers(1..=COUNT)).await;
+            let proxy = Proxy::before(server.port()).await;
+            let port = proxy.port;
+            let connector = stream.connector_with(move |config| {
+                config.servers = vec![format!("nats://127.0.0.1:{port}").parse().unwrap()];
+                (config.prefetch, config.ack_wait) = (100, Duration::from_millis(700));
+            });
+            // What the engine has committed: the effects of messages, and the position after them.
+            let mut committed: Vec<String> = Vec::new();
+            let mut position: Option<Token> = None;
+            while committed.len() < COUNT as usize {
+                let mut deliveries = listen(&connector, position.clone());
+                let mut acknowledging = Vec::new();
+                for _ in 0..chance(&mut state, 40) {
+                    let many = (1 + chance(&mut state, 60) as usize).min(COUNT as usize - committed.len());
+                    let Ok(group) = tokio::time::timeout(Duration::from_secs(20), async {
+                        let mut group = Vec::new();
+                        while group.len() < many {
+                            group.push(next(&mut deliveries).await.unwrap());
+                        }
+                        group
+                    })
+                    .await
+                    else {
+                        panic!("{} of {COUNT} have arrived", committed.len());
+                    };
+                    match chance(&mut state, 40) {
+                        0 => proxy.cut(),
+                        1 if seed == 3 => {
+                            server.kill().unwrap();
+                            server.run().unwrap();
+                        }
+                        // It dies before it commits.
+                        2 => break,
+                        _ => {}
+                    }
+                    committed.extend(ids(&group));
+                    position = group.last().and_then(|last| last.token.clone()).or(position);
+                    // Or before it acknowledges, or while it does.
+                    match chance(&mut state, 20) {
+                        0 => break,
+                        1..4 => acknowledging.push(tokio::spawn(join_all(group.into_iter().map(Delivery::acknowledge)))),
+                        _ => drop(join_all(group.into_iter().map(Delivery::acknowledge)).await),
+                    }
+                    if committed.len() == COUNT as usize {
+                        break;
+                    }
+                }
+                drop(acknowledging);
+            }
+            let wrong = committed.iter().zip(numbers(1..=COUNT)).position(|(found, expected)| *found != expected);
+            assert_eq!(wrong, None, "{retention:?}: {:?}", wrong.map(|at| &committed[at.saturating_sub(2)..at + 3]));
+            // The last acknowledgements come through with the next listener.
+            let mut deliveries = listen(&connector, position);
+            stream.publish_all(numbers(COUNT + 1..=COUNT + 1)).await;
+            let last = next(&mut deliveries).await.unwrap();
+            assert_eq!(id(&last), format!("p{}", COUNT + 1));
+            last.acknowledge().await.unwrap();
+            stream.expect_unacknowledged(0).await;
+        }
+    });
+}
