@@ -129,6 +129,27 @@ enum Benchmark {
         #[arg(long, value_name = "JOB")]
         job: Option<String>,
     },
+    /// Live synchronization of an account file of which 1 % has changed, against `sort` and `comm`.
+    Live {
+        /// How many accounts the file has.
+        #[arg(long, default_value_t = 1_000_000)]
+        objects: u64,
+        /// How often each side does the job; the medians are reported. Fewer than three are not a measurement.
+        #[arg(long, default_value_t = 3)]
+        runs: usize,
+        /// Write the figures to this file as JSON, too.
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
+        /// Measure this binary rather than a release build of this checkout.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+        /// Keep the data and databases in this folder rather than in a temporary one.
+        #[arg(long, value_name = "DIR")]
+        folder: Option<PathBuf>,
+        /// Fail if a target is missed.
+        #[arg(long)]
+        enforce: bool,
+    },
     /// A private slapd: a full read, an import, a refresh after 1 % changed, and how late a change that is listened to takes effect.
     Ldap {
         /// How many entries the directory has.
@@ -191,6 +212,9 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Conformance => conformance::run(),
         Chore::Bench { name: Benchmark::Import { objects, runs, json, binary, folder, enforce } } => {
             bench::import::run(&bench::import::Options { objects, runs, json, binary, folder, enforce })
+        }
+        Chore::Bench { name: Benchmark::Live { objects, runs, json, binary, folder, enforce } } => {
+            bench::live::run(&bench::live::Options { objects, runs, json, binary, folder, enforce })
         }
         Chore::Bench { name: Benchmark::Ldap { objects, runs, json, binary, folder, enforce, job } } => {
             bench::ldap::run(&bench::ldap::Options { objects, runs, json, binary, folder, enforce, job })

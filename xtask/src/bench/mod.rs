@@ -9,6 +9,7 @@ mod data;
 mod definitions;
 pub(crate) mod import;
 pub(crate) mod ldap;
+pub(crate) mod live;
 mod measure;
 mod report;
 pub(crate) mod resolver;
