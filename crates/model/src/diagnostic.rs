@@ -64,13 +64,13 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, place: &Place, message: impl Into<String>) -> Self {
-        Self { severity, code, message: bounded(message.into()), place: place.clone(), help: None }
+        Self { severity, code, message: bounded(message.into(), LONGEST), place: place.clone(), help: None }
     }
 
     /// The same with a cure.
     #[must_use]
     pub fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(bounded(help.into()));
+        self.help = Some(bounded(help.into(), LONGEST_HELP));
         self
     }
 
@@ -84,13 +84,16 @@ impl Diagnostic {
 /// The longest message, in bytes. Names and values in a definition may be of any length, and a message is read by people.
 const LONGEST: usize = 1000;
 
+/// The longest help, in bytes: it may be a whole definition, rewritten.
+const LONGEST_HELP: usize = 100_000;
+
 /// The text, its middle left out where it is too long.
-fn bounded(text: String) -> String {
-    if text.len() <= LONGEST {
+fn bounded(text: String, longest: usize) -> String {
+    if text.len() <= longest {
         return text;
     }
-    let begin = text.floor_char_boundary(LONGEST / 2);
-    let end = text.ceil_char_boundary(text.len() - LONGEST / 2);
+    let begin = text.floor_char_boundary(longest / 2);
+    let end = text.ceil_char_boundary(text.len() - longest / 2);
     format!("{}…{}", &text[..begin], &text[end..])
 }
 
