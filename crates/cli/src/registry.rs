@@ -1,10 +1,10 @@
 //! The connectors there are, and which of them a resource means.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tidelock_activities::{Connectors, OpenError, ResourceEntry};
-use tidelock_connector_api::{Connector, async_trait};
+use tidelock_connector_api::{Connector, Listening, async_trait};
 use tidelock_messages::SourceKind;
 use tidelock_model::definition::{AdditionalConnector, ConfiguredCapabilities, ConnectorConfiguration, ObjectRef, Resource};
 use tidelock_model::document::Node;
@@ -20,6 +20,8 @@ pub(crate) struct Registry {
     home: PathBuf,
     /// The folder in which connectors keep what belongs to the repository.
     state: PathBuf,
+    /// Sources of changes that are open.
+    sources: Mutex<Vec<Weak<dyn Connector>>>,
 }
 
 /// A kind of connector.
@@ -55,7 +57,18 @@ const KNOWN: &[Known] = &[
 
 impl Registry {
     pub(crate) fn new(session: &Session) -> Self {
-        Self { home: session.home.clone(), state: session.database.with_extension("state") }
+        Self::at(session.home.clone(), session.database.with_extension("state"))
+    }
+
+    fn at(home: PathBuf, state: PathBuf) -> Self {
+        Self { home, state, sources: Mutex::default() }
+    }
+
+    /// How the connections to the sources of changes that are open are, one for each.
+    pub(crate) fn listening(&self) -> Vec<Listening> {
+        let mut sources = self.sources.lock().unwrap_or_else(PoisonError::into_inner);
+        sources.retain(|source| source.strong_count() > 0);
+        sources.iter().filter_map(|source| Some(source.upgrade()?.async_updates()?.status())).collect()
     }
 
     fn surroundings<'a>(&self, resource: &'a ResourceEntry) -> Surroundings<'a> {
@@ -76,14 +89,19 @@ impl Connectors for Registry {
         let definition = &resource.definition;
         let mut surroundings = self.surroundings(resource);
         let (main, mut warnings) = open(&Way::of(definition), &surroundings).map_err(OpenError::Definition)?;
-        if definition.additional_connectors.is_empty() {
-            return Ok((main, warnings));
+        let mut connector = main;
+        if !definition.additional_connectors.is_empty() {
+            if surroundings.schema.is_none() {
+                surroundings.of_main = Some(connector.schema().await.map_err(OpenError::Connector)?);
+            }
+            if let Some(source) = pushing(definition, &surroundings, &mut warnings).map_err(OpenError::Definition)? {
+                connector = Arc::new(Pushed { main: connector, source });
+            }
         }
-        if surroundings.schema.is_none() {
-            surroundings.of_main = Some(main.schema().await.map_err(OpenError::Connector)?);
+        if connector.async_updates().is_some() {
+            self.sources.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(&connector));
         }
-        let source = pushing(definition, &surroundings, &mut warnings).map_err(OpenError::Definition)?;
-        Ok((source.map_or(Arc::clone(&main), |source| Arc::new(Pushed { main, source })), warnings))
+        Ok((connector, warnings))
     }
 }
 
@@ -402,7 +420,7 @@ mod tests {
                </icfc:configurationProperties></connectorConfiguration>"#,
             tidelock_csv::BUNDLE_NAMESPACE
         );
-        let registry = Registry { home: folder.path().to_owned(), state: folder.path().join("state") };
+        let registry = Registry::at(folder.path().to_owned(), folder.path().join("state"));
         let definition = resource(&format!("{additional}{main}"));
         let (connector, warnings) = registry.open(&ResourceEntry { definition, origin: None }).await?;
         assert_eq!(connector.schema().await.unwrap().classes.len(), 1);

@@ -32,7 +32,8 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
     };
     drop(look);
     let repo = repository::open(session)?;
-    let engine = Engine { repo: Arc::clone(&repo), connectors: Arc::new(Registry::new(session)), clock: Arc::new(SystemClock) };
+    let registry = Arc::new(Registry::new(session));
+    let engine = Engine { repo: Arc::clone(&repo), connectors: Arc::clone(&registry) as _, clock: Arc::new(SystemClock) };
     let options = Options {
         profile: arguments.profile,
         mode: arguments.mode,
@@ -57,7 +58,9 @@ pub(super) async fn run(session: &Session, arguments: &Run) -> Result<Exit, Fail
     session.output.findings(&found);
     let progress = progress::shown(&session.output);
     let control = Control { cancel, progress: Arc::clone(&progress), until_idle: arguments.until_idle };
+    let watcher = tokio::spawn(progress::sources(session.output.clone(), move || registry.listening()));
     let outcome = tidelock_activities::execute(&engine, prepared, oid, &control).await;
+    watcher.abort();
     // The bar goes with it.
     drop((control, progress));
     let shown = found.clone();

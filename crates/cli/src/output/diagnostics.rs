@@ -39,7 +39,11 @@ pub(crate) fn render(diagnostic: &Diagnostic, sources: &Sources, colour: bool) -
         }
         (None, _) => Group::with_title(title),
     };
-    let help = diagnostic.help.as_deref().map(clean);
+    let help = diagnostic.help.as_deref().map(|help| match diagnostic.code {
+        // A whole definition: it is written by us, and would be of no use in one line.
+        "legacy-task" => help.lines().map(clean).collect::<Vec<_>>().join("\n").into(),
+        _ => clean(help),
+    });
     let group = match &help {
         Some(help) => group.element(Level::HELP.message(help.as_ref())),
         None => group,
@@ -110,6 +114,21 @@ mod tests {
                   |
                   = help: declare it: xmlns:zz="…"
             "#]],
+        );
+    }
+
+    #[test]
+    fn a_task_in_todays_form_is_shown_line_by_line() {
+        check(
+            "<task/>\n",
+            &Diagnostic::info("legacy-task", &at(1, 1), "the task is in the form of midPoint 4.3")
+                .with_help("write it as\n<task>\n  <name>a\u{1b}[31m</name>\n</task>"),
+            &expect![[r#""#]],
+        );
+        check(
+            "<task/>\n",
+            &Diagnostic::warning("unknown-item", &at(1, 1), "x").with_help("did you mean 'a\nerror: b'?"),
+            &expect![[r#""#]],
         );
     }
 

@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use tidelock_activities::{NoProgress, Progress};
+use tidelock_connector_api::Listening;
 
 use crate::output::{Output, text};
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
+
+/// How often it is looked how sources of changes are.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// What shows progress here and now.
 pub(crate) fn shown(output: &Output) -> Arc<dyn Progress> {
@@ -20,6 +24,52 @@ pub(crate) fn shown(output: &Output) -> Arc<dyn Progress> {
         Arc::new(Bar { output: output.clone(), bar: Mutex::default() })
     } else {
         Arc::new(Lines { output: output.clone(), part: Mutex::new(Part::new("", None)) })
+    }
+}
+
+/// Tells when the connection to a source of changes is lost, and when it is there again; without end.
+pub(crate) async fn sources(output: Output, statuses: impl Fn() -> Vec<Listening>) {
+    let mut known = Vec::new();
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let statuses = statuses();
+        known.resize(statuses.len(), Connection::default());
+        for (connection, status) in known.iter_mut().zip(statuses) {
+            if let Some(line) = connection.is_now(status) {
+                output.progress(line);
+            }
+        }
+    }
+}
+
+/// What is known of the connection to a source of changes.
+#[derive(Clone, Copy, Default)]
+enum Connection {
+    /// It is being made for the first time, or nobody listens.
+    #[default]
+    New,
+    Alive,
+    Lost,
+}
+
+impl Connection {
+    /// What is said of a change, where anything is.
+    fn is_now(&mut self, status: Listening) -> Option<&'static str> {
+        match (*self, status) {
+            (Self::New, Listening::Alive) => {
+                *self = Self::Alive;
+                None
+            }
+            (Self::Alive, Listening::Reconnecting) => {
+                *self = Self::Lost;
+                Some("the connection to the source of changes is lost; trying to have it back")
+            }
+            (Self::Lost, Listening::Alive) => {
+                *self = Self::Alive;
+                Some("the source of changes is connected again")
+            }
+            _ => None,
+        }
     }
 }
 
@@ -150,6 +200,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_connection_is_told_of_when_it_is_lost_and_when_it_is_back() {
+        use Listening::{Alive, Down, Reconnecting};
+        let mut connection = Connection::default();
+        let told =
+            [Down, Reconnecting, Alive, Alive, Reconnecting, Reconnecting, Alive, Down].map(|status| connection.is_now(status));
+        assert_eq!(told.map(|line| line.is_some()), [false, false, false, false, true, false, true, false]);
+    }
 
     #[test]
     fn a_line_says_how_far_and_how_fast() {
