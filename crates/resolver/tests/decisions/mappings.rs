@@ -1,9 +1,11 @@
 //! How attributes become items of the owner.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
+use tidelock_model::{Items, Timestamp, Value};
 use tidelock_resolver::channel::Channel;
 use tidelock_resolver::mapping::inbound;
 use tidelock_resolver::policy::ResourcePolicy;
@@ -250,6 +252,141 @@ fn a_mapping_for_correlation_alone_changes_no_focus() {
             unchanged
         "#]],
     );
+}
+
+#[test]
+fn weak_mappings_fill_an_item_of_several_values_that_is_left_empty() {
+    check(
+        &format!(
+            "{NAME}- ref: ri:groups
+  inbound: {{ target: {{ path: organization }} }}
+- ref: ri:ou
+  inbound:
+    - {{ target: {{ path: organization }}, strength: weak }}
+    - {{ target: {{ path: organization }}, strength: weak, use: correlation, expression: {{ value: never }} }}
+- ref: ri:status
+  inbound:
+    - {{ target: {{ path: organization }}, channel: liveSync }}
+    - {{ target: {{ path: organization }}, strength: weak, channel: liveSync }}
+"
+        ),
+        "
+        uid=1 ou=w               | name=1
+        uid=1 ou=w               | name=1 organization=x
+        uid=1 groups=a ou=w      | name=1
+        uid=1 groups=a ou=w      | name=1 organization=x
+        uid=1 groups=a           | uid=1 ou=w | name=1 organization=a
+        uid=1 groups=a           | uid=1 ou=w | name=1 organization=a,x
+        uid=1 groups=a           | uid=1 ou=a | name=1 organization=a
+        uid=1 status=l           | name=1
+        ",
+        expect![[r#"
+            name=1 organization=w
+            unchanged
+            name=1 organization=a
+            name=1 organization=x,a
+            name=1 organization=w
+            name=1 organization=x
+            unchanged
+            unchanged
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_of_spaces_is_none() {
+    let policy = mapped(NAME);
+    let named = |name: &str| {
+        let mut new = Items::new();
+        new.set("uid", [Value::from(name)].into_iter().collect());
+        inbound(&policy.types[0], None, &new, &items("name=1"), Channel::Import).map(|content| words(&content))
+    };
+    assert!(named(" \t").is_err());
+    assert!(named("2").is_ok());
+}
+
+#[test]
+fn values_become_what_the_item_holds() {
+    let into = |target: &str, value: Value| {
+        let policy = mapped(&format!("{NAME}- {{ ref: ri:given, inbound: {{ target: {{ path: {target} }} }} }}"));
+        let mut new = items("uid=1");
+        new.set("given", [value].into_iter().collect());
+        match inbound(&policy.types[0], None, &new, &items("name=1"), Channel::Import) {
+            Ok(content) => {
+                let path: Vec<Arc<str>> = target.split('/').map(Arc::from).collect();
+                format!("{:?}", content.at_path(&path).first().copied().unwrap())
+            }
+            Err(error) => error.message,
+        }
+    };
+    let text = |text: &str| Value::from(text);
+    let rows = [
+        ("title", text("a")),
+        ("title", Value::Integer(7)),
+        ("title", Value::Boolean(true)),
+        ("title", Value::Binary(vec![1, 2].into())),
+        ("activation/validTo", text("2026-03-01T00:00:00Z")),
+        ("activation/validTo", Value::DateTime(Timestamp::from_millis(0))),
+        ("activation/validTo", text("2026-02-30T00:00:00Z")),
+        ("activation/validTo", Value::Binary(vec![1].into())),
+        ("activation/administrativeStatus", text("archived")),
+        ("activation/administrativeStatus", text("enabled")),
+        ("activation/administrativeStatus", Value::Boolean(true)),
+        ("jpegPhoto", Value::Binary(vec![1, 2].into())),
+        ("jpegPhoto", text("AQI=")),
+        ("extension/own", Value::Integer(7)),
+    ];
+    let shown: String = rows.into_iter().map(|(target, value)| format!("{target}: {}\n", into(target, value))).collect();
+    expect![[r#"
+        title: String("a")
+        title: String("7")
+        title: String("true")
+        title: 'title' must be a text, and the value given is not
+        activation/validTo: DateTime(Timestamp(1772323200000))
+        activation/validTo: DateTime(Timestamp(0))
+        activation/validTo: 'activation/validTo' must be a date and time, and the value given is not
+        activation/validTo: 'activation/validTo' must be a date and time, and the value given is not
+        activation/administrativeStatus: String("archived")
+        activation/administrativeStatus: String("enabled")
+        activation/administrativeStatus: 'activation/administrativeStatus' must be one of enabled, disabled and archived, and the value given is not
+        jpegPhoto: Binary([1, 2])
+        jpegPhoto: 'jpegPhoto' must be bytes, and the value given is not
+        extension/own: Integer(7)
+    "#]].assert_eq(&shown);
+}
+
+#[test]
+fn numbers_and_truth_values_are_read_from_text() {
+    let into = |target: &str, text: &str| {
+        let policy = policy(&format!(
+            "schemaHandling:\n  objectType:\n    - delineation: {{ objectClass: ri:account }}\n      focus: {{ type: RoleType }}\n      attribute:\n        {NAME}        - {{ ref: ri:given, inbound: {{ target: {{ path: {target} }} }} }}"
+        ));
+        let mut new = items("uid=1");
+        new.set("given", [Value::from(text)].into_iter().collect());
+        match inbound(&policy.types[0], None, &new, &items("name=1"), Channel::Import) {
+            Ok(content) => format!("{:?}", content.first(target).unwrap()),
+            Err(error) => error.message,
+        }
+    };
+    let rows = [
+        ("displayOrder", " 12 "),
+        ("displayOrder", "twelve"),
+        ("requestable", "true"),
+        ("requestable", "1"),
+        ("requestable", "false"),
+        ("requestable", "0"),
+        ("requestable", "yes"),
+    ];
+    let shown: String = rows.into_iter().map(|(target, text)| format!("{target} {text:?}: {}\n", into(target, text))).collect();
+    expect![[r#"
+        displayOrder " 12 ": Integer(12)
+        displayOrder "twelve": 'displayOrder' must be a whole number, and the value given is not
+        requestable "true": Boolean(true)
+        requestable "1": Boolean(true)
+        requestable "false": Boolean(false)
+        requestable "0": Boolean(false)
+        requestable "yes": 'requestable' must be true or false, and the value given is not
+    "#]].assert_eq(&shown);
 }
 
 proptest! {
