@@ -123,12 +123,31 @@ mod tests {
             "<task/>\n",
             &Diagnostic::info("legacy-task", &at(1, 1), "the task is in the form of midPoint 4.3")
                 .with_help("write it as\n<task>\n  <name>a\u{1b}[31m</name>\n</task>"),
-            &expect![[r#""#]],
+            &expect![[r#"
+                info[legacy-task]: the task is in the form of midPoint 4.3
+                 --> task.xml:1:1
+                  |
+                1 | <task/>
+                  | ^^^^^^
+                  |
+                  = help: write it as
+                          <task>
+                            <name>a␛[31m</name>
+                          </task>
+            "#]],
         );
         check(
             "<task/>\n",
             &Diagnostic::warning("unknown-item", &at(1, 1), "x").with_help("did you mean 'a\nerror: b'?"),
-            &expect![[r#""#]],
+            &expect![[r#"
+                warning[unknown-item]: x
+                 --> task.xml:1:1
+                  |
+                1 | <task/>
+                  | ^^^^^^
+                  |
+                  = help: did you mean 'a␊error: b'?
+            "#]],
         );
     }
 
