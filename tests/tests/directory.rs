@@ -1,0 +1,270 @@
+//! A real directory, followed by live synchronization and by listening, while the engine is killed and the server is restarted: in the
+//! end the repository is as the directory. `TIDELOCK_LONG=1` makes the long run of it; `TIDELOCK_SEED` repeats the choices of one.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use tidelock_servers::{PASSWORD, Slapd, SlapdSetup};
+use tidelock_tests::kill::{self, Fate};
+use tidelock_tests::live::{self, OBJECTS};
+use tidelock_tests::random::Random;
+use tidelock_tests::{Home, Value};
+
+const LDAP: &str = "http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/bundle/com.evolveum.polygon.connector-ldap/com.evolveum.polygon.connector.ldap.LdapConnector";
+
+const LIVE: [&str; 4] = ["run", "live.xml", "--chunk", "10"];
+const LISTEN: [&str; 6] = ["run", "listen.xml", "--chunk", "10", "--until-idle", "1"];
+
+#[test]
+fn a_directory_is_followed_however_often_the_run_is_killed() {
+    let mut world = World::new(SlapdSetup::default());
+    let mut random = Random::new();
+    world.import();
+    let _ = world.home.json(LIVE).expect_exit(0);
+    follow(&mut world, &mut random, &LIVE, 6, 60);
+}
+
+#[test]
+fn a_directory_is_listened_to_however_often_the_run_is_killed() {
+    let mut world = World::new(SlapdSetup::default());
+    let mut random = Random::new();
+    world.import();
+    // The first run has no position to begin after: it takes one.
+    let _ = world.home.json(LISTEN).expect_exit(0);
+    follow(&mut world, &mut random, &LISTEN, 6, 60);
+}
+
+/// Changes, runs that are killed, and a run that is not: again and again.
+fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: u32) {
+    world.change(random);
+    let (mut duration, answer) = kill::timed(&world.home, run);
+    let _ = answer.expect_exit(0);
+    world.check(random);
+    let (mut killed, kills) = (0, kill::kills(few, many));
+    while killed < kills {
+        world.change(random);
+        match kill::start_and_kill(&world.home, run, kill::moment(random, duration)) {
+            Fate::Killed => killed += 1,
+            Fate::Ended(0) => {}
+            // A listener that lost its position: see below.
+            Fate::Ended(2) if run == LISTEN => {}
+            Fate::Ended(exit) => panic!("the run ended with {exit} (seed {})", random.seed),
+        }
+        if random.below(4) == 0 {
+            // What it keeps in mind of deletions is gone with that: it then tells what is left.
+            world.server.stop().unwrap();
+            world.server.run().unwrap();
+        }
+        if random.below(2) == 0 {
+            let (took, answer) = kill::timed(&world.home, run);
+            // Whoever listens cannot be told what is left, and says that somebody must catch up.
+            if run == LISTEN && answer.exit == Some(2) && answer.stdout.contains("token-expired") {
+                world.catch_up();
+                continue;
+            }
+            let _ = answer.expect_exit(0);
+            duration = (duration + took) / 2;
+            world.check(random);
+        }
+    }
+    let answer = world.home.json(run);
+    if run == LISTEN && answer.exit == Some(2) && answer.stdout.contains("token-expired") {
+        world.catch_up();
+    } else {
+        let _ = answer.expect_exit(0);
+    }
+    world.check(random);
+}
+
+#[test]
+fn what_happens_while_it_listens_arrives() {
+    let world = World::new(SlapdSetup::default());
+    world.import();
+    let mut listening = world.home.start(LISTEN);
+    // Nobody says when it listens: changes are made until one arrives.
+    let arrived = (0..200).any(|attempt| {
+        world.server.modify(&described(&person(1), &format!("told {attempt}"))).unwrap();
+        std::thread::sleep(Duration::from_millis(50));
+        world.known().values().any(|entry| entry.description.starts_with("told"))
+    });
+    assert!(arrived, "no change arrives while it listens");
+    assert_eq!(listening.wait().unwrap().code(), Some(0), "nothing arrives any more, and it ends");
+    world.check(&Random::new());
+}
+
+#[test]
+fn a_truncated_read_deletes_nobody() {
+    let mut setup = SlapdSetup::default();
+    setup.database = "limits dn.exact=\"cn=reader,dc=example,dc=org\" size.soft=10 size.hard=10 size.prtotal=20\n".to_owned();
+    let world = World::new(setup);
+    world.import();
+    world.home.edit("resource.xml", Slapd::ADMIN, Slapd::READER);
+    let _ = world.home.tidelock(["apply", "resource.xml"]).expect_exit(0);
+    let answer = world.home.json(["run", "reconcile.xml"]).expect_exit(4);
+    assert_eq!(answer.json()["error"]["code"], "incomplete-read", "{answer}");
+    world.check(&Random::new());
+}
+
+#[test]
+fn a_part_of_the_tree_is_asked_for_where_the_type_is_limited_to_it() {
+    let world = World::new(SlapdSetup::default());
+    world.home.edit(
+        "resource.xml",
+        "<objectClass>ri:inetOrgPerson</objectClass>",
+        "<objectClass>ri:inetOrgPerson</objectClass><baseContext><objectClass>ri:organizationalUnit</objectClass>\
+         <filter><q:equal><q:path>attributes/ri:dn</q:path><q:value>OU=Guests, dc=example,dc=org</q:value></q:equal></filter></baseContext>",
+    );
+    let _ = world.home.tidelock(["apply", "resource.xml"]).expect_exit(0);
+    world.server.modify(&moved(&person(3), "guests")).unwrap();
+    let explained = world.home.json(["explain", "import.xml"]).expect_exit(0).json();
+    let native = explained["native"].as_str().unwrap().to_owned();
+    assert!(native.contains("OU=Guests"), "{native}");
+    let _ = world.home.json(["run", "import.xml"]).expect_exit(0);
+    let known: Vec<_> = world.known().into_values().map(|entry| entry.dn).collect();
+    assert_eq!(known, ["uid=u3,ou=guests,dc=example,dc=org"]);
+}
+
+/// A directory, and a repository beside it.
+struct World {
+    server: Slapd,
+    home: Home,
+    next: usize,
+}
+
+/// What an entry is, as far as the tests change it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    dn: String,
+    description: String,
+}
+
+impl World {
+    fn new(mut setup: SlapdSetup) -> Self {
+        // So few that deletions are now told one by one, and now by what is left.
+        setup.session_log = 15;
+        let guests = format!("dn: ou=guests,{0}\nobjectClass: organizationalUnit\nou: guests\n\n", Slapd::SUFFIX);
+        let server = Slapd::start(&setup, &(guests + &(0..40).map(added).collect::<String>())).unwrap();
+        let home = Home::new();
+        home.write("resource.xml", resource(server.port()));
+        home.write("import.xml", live::task("Import", "import", "", OBJECTS, ""));
+        home.write("reconcile.xml", live::task("Reconcile", "reconciliation", "", OBJECTS, ""));
+        home.write("live.xml", live::task("Live", "liveSynchronization", "", OBJECTS, ""));
+        home.write("listen.xml", live::task("Listen", "asynchronousUpdate", "", " ", ""));
+        let _ = home.tidelock(["apply", "resource.xml"]).expect_exit(0);
+        Self { server, home, next: 40 }
+    }
+
+    fn import(&self) {
+        let _ = self.home.json(["run", "import.xml"]).expect_exit(0);
+    }
+
+    /// What an operator does whose listener has lost its position.
+    fn catch_up(&self) {
+        let _ = self.home.tidelock(["token", "reset", "listen.xml"]).expect_exit(0);
+        let _ = self.home.json(LISTEN).expect_exit(0);
+        let _ = self.home.json(["run", "reconcile.xml"]).expect_exit(0);
+    }
+
+    /// Some entries come, change, are renamed, move with all that is below them, or go.
+    fn change(&mut self, random: &mut Random) {
+        let mut changes = String::new();
+        let entries: Vec<Entry> = self.actual().into_values().collect();
+        for entry in &entries {
+            let dn = &entry.dn;
+            match random.below(16) {
+                0..4 => changes += &described(dn, &format!("changed {}", random.below(1_000_000))),
+                4 => changes += &format!("dn: {dn}\nchangetype: modrdn\nnewrdn: uid=r{}\ndeleteoldrdn: 1\n\n", self.number()),
+                5 => changes += &moved(dn, if dn.contains("guests") { "people" } else { "guests" }),
+                6 => changes += &format!("dn: {dn}\nchangetype: delete\n\n"),
+                _ => {}
+            }
+        }
+        for _ in entries.len().min(38)..40 {
+            let number = self.number();
+            changes += &added(number).replacen('\n', "\nchangetype: add\n", 1);
+        }
+        self.server.modify(&changes).unwrap();
+    }
+
+    fn number(&mut self) -> usize {
+        self.next += 1;
+        self.next
+    }
+
+    /// The entries as they are, by what identifies them.
+    fn actual(&self) -> BTreeMap<String, Entry> {
+        let printed = self.server.search(&["(objectClass=inetOrgPerson)", "entryUUID", "description"]).unwrap();
+        let records = printed.split("\n\n").filter(|record| record.starts_with("dn: "));
+        records
+            .map(|record| {
+                let value = |name: &str| record.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().to_owned();
+                (value("entryUUID: "), Entry { dn: value("dn: "), description: value("description: ") })
+            })
+            .collect()
+    }
+
+    /// The entries that the repository knows and believes alive.
+    fn known(&self) -> BTreeMap<String, Entry> {
+        let shadows = self.home.get("shadows");
+        let alive = shadows.iter().filter(|shadow| shadow["dead"] != true);
+        alive
+            .map(|shadow| {
+                let text = |name: &str| text_of(&shadow["attributes"][name]);
+                (text("entryUUID"), Entry { dn: text("dn"), description: text("description") })
+            })
+            .collect()
+    }
+
+    /// The repository is as the directory, people included.
+    fn check(&self, random: &Random) {
+        let actual = self.actual();
+        assert_eq!(self.known(), actual, "the accounts (seed {})", random.seed);
+        let people: BTreeMap<String, String> =
+            self.home.get("users").iter().map(|user| (text_of(&user["name"]), text_of(&user["description"]))).collect();
+        let uid = |entry: &Entry| entry.dn.split(',').next().and_then(|name| name.strip_prefix("uid=")).unwrap().to_owned();
+        let expected: BTreeMap<String, String> = actual.values().map(|entry| (uid(entry), entry.description.clone())).collect();
+        assert_eq!(people, expected, "the people (seed {})", random.seed);
+    }
+}
+
+/// A value, or the only one of a list.
+fn text_of(value: &Value) -> String {
+    value.as_array().and_then(|list| list.first()).unwrap_or(value).as_str().unwrap_or_default().to_owned()
+}
+
+fn person(number: usize) -> String {
+    format!("uid=u{number},ou=people,{}", Slapd::SUFFIX)
+}
+
+fn added(number: usize) -> String {
+    let mut ldif = format!("dn: {}\nobjectClass: inetOrgPerson\nuid: u{number}\n", person(number));
+    // Writing to a String cannot fail.
+    let _ = write!(ldif, "cn: Person {number}\nsn: {number}\ndescription: new\n\n");
+    ldif
+}
+
+fn described(dn: &str, text: &str) -> String {
+    format!("dn: {dn}\nchangetype: modify\nreplace: description\ndescription: {text}\n\n")
+}
+
+/// The entry gets another place, and keeps its own name.
+fn moved(dn: &str, unit: &str) -> String {
+    let name = dn.split(',').next().unwrap_or_default();
+    format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {name}\ndeleteoldrdn: 0\nnewsuperior: ou={unit},{}\n\n", Slapd::SUFFIX)
+}
+
+fn resource(port: u16) -> String {
+    let connection = format!(
+        r#"<connectorConfiguration><icfc:configurationProperties xmlns:ldap="{LDAP}">
+<ldap:host>127.0.0.1</ldap:host><ldap:port>{port}</ldap:port><ldap:baseContext>{}</ldap:baseContext>
+<ldap:bindDn>{}</ldap:bindDn><ldap:bindPassword><clearValue>{PASSWORD}</clearValue></ldap:bindPassword>
+</icfc:configurationProperties></connectorConfiguration>"#,
+        Slapd::SUFFIX,
+        Slapd::ADMIN,
+    );
+    let text = live::resource(&connection).replace("ri:AccountObjectClass", "ri:inetOrgPerson");
+    let mapped = [("ri:login", "ri:uid"), ("ri:seq", "ri:description"), (">employeeNumber<", ">description<")];
+    mapped.iter().fold(text, |text, (from, to)| text.replace(from, to))
+}
