@@ -49,6 +49,13 @@ pub fn notes(home: &Home) -> BTreeMap<String, Vec<Note>> {
     notes
 }
 
+/// How many notes there are.
+#[must_use]
+pub fn count(home: &Home) -> usize {
+    let count: u32 = connect(home).query_row("SELECT count(*) FROM test_note", (), |row| row.get(0)).unwrap();
+    count.try_into().unwrap()
+}
+
 fn connect(home: &Home) -> Connection {
     let db = Connection::open(home.path("tidelock.db")).unwrap();
     db.busy_timeout(Duration::from_secs(10)).unwrap();

@@ -38,15 +38,19 @@ fn a_file_s_changes_are_applied_once_and_in_order_however_often_the_run_is_kille
     let _ = answer.expect_exit(0);
     check(&home, &history, &random);
 
-    let (mut killed, kills) = (0, kill::kills(8, 200));
+    let (mut killed, mut halfway, kills) = (0, 0, kill::kills(8, 200));
     while killed < kills {
         history.change(&mut random);
         live::write(&home, &history.accounts);
         // Sometimes the file changes again before the run got to its end.
         let blows = 1 + random.below(4);
         for _ in 0..blows {
+            let before = audit::count(&home);
             match kill::start_and_kill(&home, &RUN, kill::moment(&mut random, duration)) {
-                Fate::Killed => killed += 1,
+                Fate::Killed => {
+                    killed += 1;
+                    halfway += u32::from(audit::count(&home) > before && known(&home) != history.accounts);
+                }
                 Fate::Ended(0) => {}
                 Fate::Ended(exit) => panic!("started again after a kill, the run ended with {exit} (seed {})", random.seed),
             }
@@ -60,6 +64,7 @@ fn a_file_s_changes_are_applied_once_and_in_order_however_often_the_run_is_kille
     }
     let _ = home.json(RUN).expect_exit(0);
     check(&home, &history, &random);
+    assert!(kills < 20 || halfway >= kills / 20, "only {halfway} of {killed} kills hit the middle of the work");
 }
 
 /// The accounts of a file, and what they become.
@@ -140,11 +145,11 @@ fn listen(queue: &Queue) {
         if queue.waiting() < MOST_WAITING {
             queue.publish(producer.produce(&mut random));
         }
-        let before = producer.applied(&home);
+        let before = audit::count(&home);
         match kill::start_and_kill(&home, &LISTEN, kill::moment(&mut random, duration)) {
             Fate::Killed => {
                 killed += 1;
-                let after = producer.applied(&home);
+                let after = audit::count(&home);
                 halfway += u32::from(after > before && after < producer.changes);
             }
             Fate::Ended(0) => {}
@@ -152,7 +157,7 @@ fn listen(queue: &Queue) {
         }
     }
     let began = Instant::now();
-    while producer.applied(&home) < producer.changes && began.elapsed() < Duration::from_secs(60) {
+    while audit::count(&home) < producer.changes && began.elapsed() < Duration::from_secs(60) {
         // The broker may need a while to notice that the last listener is dead.
         let _ = home.json(LISTEN).expect_exit(0);
     }
@@ -209,11 +214,6 @@ impl Producer {
         }
         steps.push(Step::Changed(self.seq));
         if alive && random.below(4) > 0 { brokers::delta(id, self.seq) } else { brokers::full(id, self.seq) }
-    }
-
-    /// How many changes have been applied, each time counted.
-    fn applied(&self, home: &Home) -> usize {
-        audit::notes(home).values().map(Vec::len).sum()
     }
 
     /// Each account went through each step once, and is what the last one made of it.

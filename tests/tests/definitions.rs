@@ -159,7 +159,12 @@ fn explained_part(text: &mut String, indent: &str, part: &Value) {
     };
     let resource =
         string(&part["resource"]["name"]).or_else(|| string(&part["resource"]["oid"])).unwrap_or_else(|| "?".to_owned());
-    let _ = writeln!(text, "{indent}{} of {resource}", part["activity"].as_str().unwrap());
+    let how = match (part["skipped"] == true, part["mode"].as_str()) {
+        (true, _) => ", left out".to_owned(),
+        (false, Some(mode)) if mode != "full" => format!(", {mode}"),
+        _ => String::new(),
+    };
+    let _ = writeln!(text, "{indent}{} of {resource}{how}", part["activity"].as_str().unwrap());
     let object_type = &part["objectType"];
     let scope = string(&part["scope"]).map(|scope| {
         let object_type = (!object_type.is_null())
@@ -173,6 +178,11 @@ fn explained_part(text: &mut String, indent: &str, part: &Value) {
     let lines = [
         ("given", coordinates(&part["given"])),
         ("scope", scope),
+        ("because", string(&part["because"])),
+        ("shadows", coordinates(&part["shadows"])),
+        ("older", string(&part["interval"])),
+        ("cached", (part["noFetch"] == true).then(|| "as the repository knows them".to_owned())),
+        ("failed", part["failedObjects"].as_object().map(|failed| Value::Object(failed.clone()).to_string())),
         ("base", string(&part["baseQuery"])),
         ("query", query.map(|query| query + &application)),
         ("paging", Some(&part["paging"]).filter(|paging| !paging.is_null()).map(ToString::to_string)),
@@ -199,7 +209,7 @@ fn place(text: &mut String, diagnostic: &Value, case: &Path) {
         let _ = write!(text, "{}:", file.display());
     }
     match (&diagnostic["line"], &diagnostic["column"]) {
-        // The whole file, or none.
+        // None at all.
         (line, _) if line.as_u64().is_none_or(|line| line == 0) => text.push('-'),
         (line, column) => {
             let _ = write!(text, "{line}:{column}");
