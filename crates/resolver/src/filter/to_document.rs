@@ -332,7 +332,9 @@ fn name_text(name: &QName) -> String {
     match name.namespace().and_then(ns::prefix_of) {
         Some(prefix) if is_identifier(name.local()) => format!("{prefix}:{}", name.local()),
         // XML would look for the declaration of a prefix that is none.
-        None if name.namespace().is_none() && name.local().contains(':') => format!("#{}", name.local()),
+        None if name.namespace().is_none() && name.local().contains(':') && !name.local().contains(['/', '#']) => {
+            format!("#{}", name.local())
+        }
         _ => name.to_uri(),
     }
 }
