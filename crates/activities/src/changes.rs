@@ -14,7 +14,7 @@ use tidelock_resolver::cached;
 
 use crate::error::Category;
 use crate::part::Part;
-use crate::source::{self, FailedItem, GoneObject, Item};
+use crate::source::{self, FailedItem, FoundObject, GoneObject, Item};
 
 /// A change that a resource has told of, checked as far as it goes without asking anybody.
 #[derive(Clone)]
@@ -147,9 +147,7 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
         let stored =
             known.get(&at).filter(|(known, stored)| known.fingerprint.is_some() && keeps_enough(part, stored, &mut enough));
         items.push(match stored {
-            Some((_, stored)) if !subject.is_renamed_by(&modifications) => {
-                Some(source::admit(part, changed(&subject, &modifications, stored)))
-            }
+            Some((_, stored)) if !subject.is_renamed_by(&modifications) => Some(changed(part, subject, modifications, stored)),
             _ => {
                 asked.entry(Arc::clone(&subject.class.name)).or_default().push(at);
                 open.insert(at, (subject, modifications));
@@ -175,12 +173,21 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
             let Some((subject, modifications)) = open.remove(&at) else { continue };
             items[at] = Some(match read {
                 Some(read) => found(part, subject, read),
-                None => unread(part, subject, &modifications, known.get(&at).map(|(_, stored)| stored)),
+                None => unread(part, subject, modifications, known.get(&at).map(|(_, stored)| stored)),
             });
         }
     }
     // Every change has become an item by now.
     Ok(Ok(items.into_iter().flatten().collect()))
+}
+
+/// Changes again, from this one on, that have become items and were not processed: what was made of them by what was stored may be
+/// another thing by now.
+pub(crate) fn again(items: Vec<Item>, from: usize) -> impl DoubleEndedIterator<Item = Incoming> + ExactSizeIterator {
+    items.into_iter().skip(from).map(|item| match item {
+        Item::Object(FoundObject { made_from: Some(change), .. }) => Incoming::Delta(change.0, change.1),
+        item => Incoming::Ready(item),
+    })
 }
 
 /// What is stored of the objects of which a change says only a part, by the position of the change.
@@ -212,12 +219,16 @@ fn keeps_enough(part: &Part, stored: &StoredShadow, known: &mut HashMap<usize, b
 }
 
 /// The object of a shadow, changed.
-fn changed(subject: &Subject, modifications: &[Modification], stored: &StoredShadow) -> ResourceObject {
+fn changed(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: &StoredShadow) -> Item {
     let mut attributes = stored.shadow.attributes.clone();
-    for modification in modifications {
+    for modification in &modifications {
         modification.apply(&mut attributes, &subject.class);
     }
-    ResourceObject { class: Arc::clone(&subject.class.name), identifier: subject.identifier.clone(), attributes, origin: None }
+    let (class, identifier) = (Arc::clone(&subject.class.name), subject.identifier.clone());
+    match source::admit(part, ResourceObject { class, identifier, attributes, origin: None }) {
+        Item::Object(found) => Item::Object(FoundObject { made_from: Some(Box::new((subject, modifications))), ..found }),
+        item => item,
+    }
 }
 
 /// What a read has said.
@@ -235,10 +246,10 @@ fn found(part: &Part, subject: Subject, read: Result<Option<ResourceObject>, Err
 }
 
 /// What is known of an object where the resource cannot be read: its shadow has to do.
-fn unread(part: &Part, subject: Subject, modifications: &[Modification], stored: Option<&StoredShadow>) -> Item {
+fn unread(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: Option<&StoredShadow>) -> Item {
     match stored {
-        Some(stored) if !modifications.is_empty() && !subject.is_renamed_by(modifications) => {
-            source::admit(part, changed(&subject, modifications, stored))
+        Some(stored) if !modifications.is_empty() && !subject.is_renamed_by(&modifications) => {
+            changed(part, subject, modifications, stored)
         }
         _ => Item::Failed(FailedItem {
             object: subject.identifier.to_string(),

@@ -22,7 +22,7 @@ use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
 use crate::report::{self, Mode, RunStatus, TokenMove};
-use crate::run::{End, OnStop, Run};
+use crate::run::{End, OnStop, Run, Worked};
 use crate::synchronize::{ItemError, Stop, Work};
 use crate::tokens::{Following, token_text};
 use crate::watermark::Watermark;
@@ -253,9 +253,6 @@ impl Listener<'_> {
     }
 
     async fn take_group(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
-        if group.pending.is_empty() {
-            self.settle(&mut group, &[]).await;
-        }
         let mut end = None;
         while end.is_none() && !group.pending.is_empty() {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
@@ -267,6 +264,7 @@ impl Listener<'_> {
             let token = Some(change(self.part, self.following, token));
             run.commit_alone(self.part, Batch { token, ..Batch::default() }).await?;
         }
+        self.settle(&mut group, &[]).await;
         // What is left is given back to the source when nobody listens any longer.
         self.kept.extend(group.messages.into_iter().filter_map(|message| message.delivery));
         Ok(end)
@@ -280,24 +278,21 @@ impl Listener<'_> {
         if self.retries() {
             return self.process_patiently(run, group, taken).await;
         }
-        let (mut owners, taken): (Vec<usize>, Vec<Incoming>) = taken.into_iter().unzip();
-        let mut items = match changes::resolve(part, taken).await? {
-            Ok(items) => items,
+        let (owners, taken): (Vec<usize>, Vec<Incoming>) = taken.into_iter().unzip();
+        let work = match changes::resolve(part, taken).await? {
+            Ok(items) => Work::Found(items),
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
-        loop {
-            let work = Work::Found(items);
-            let Some((settled, stop)) = self.work(run, group, &work, &owners, OnStop::Commit).await? else { return Ok(None) };
-            let (Some(&failed), Work::Found(all)) = (owners.get(settled), work) else { return Ok(Some(stop.end)) };
-            if let Some(end) = self.fail(run, group, failed, stop).await? {
-                return Ok(Some(end));
-            }
-            // The rest of the message is not processed either.
-            let rest = owners.into_iter().zip(all).skip(settled + 1).filter(|(owner, _)| *owner != failed);
-            (owners, items) = rest.unzip();
-            if items.is_empty() {
-                return Ok(None);
-            }
+        let Worked { settled, stop } = self.work(run, group, &work, &owners, OnStop::Commit).await?;
+        if let Work::Found(items) = work {
+            let from = settled + usize::from(stop.is_some());
+            let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
+            rest.rev().for_each(|one| group.pending.push_front(one));
+        }
+        match (stop, owners.get(settled)) {
+            (None, _) => Ok(None),
+            (Some(stop), Some(&failed)) => self.fail(run, group, failed, stop).await,
+            (Some(stop), None) => Ok(Some(stop.end)),
         }
     }
 
@@ -314,16 +309,14 @@ impl Listener<'_> {
             Ok(items) => items,
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
-        let worked = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
-        let Some((settled, stop)) = worked else { return Ok(None) };
-        for one in taken.drain((settled + 1).min(taken.len())..).rev() {
-            group.pending.push_front(one);
-        }
-        let Some((failed, change)) = taken.pop() else { return Ok(Some(stop.end)) };
+        let Worked { settled, stop } = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
+        let from = settled + usize::from(stop.is_some());
+        taken.drain(from.min(taken.len())..).rev().for_each(|one| group.pending.push_front(one));
+        let (Some(stop), Some((failed, change))) = (stop, taken.pop()) else { return Ok(None) };
         self.retry(run, group, failed, change, stop).await
     }
 
-    /// Synchronizes objects of these messages. Gives the failure that ends it, with how many are settled before it.
+    /// Synchronizes objects of these messages.
     async fn work(
         &mut self,
         run: &mut Run<'_>,
@@ -331,7 +324,7 @@ impl Listener<'_> {
         work: &Work,
         owners: &[usize],
         on_stop: OnStop,
-    ) -> Result<Option<(usize, Stop)>, RunError> {
+    ) -> Result<Worked, RunError> {
         let (part, following, settles) = (self.part, self.following, self.settles);
         let known: &Group = group;
         let mark = |settled: usize, batch: &mut Batch| {
@@ -341,7 +334,7 @@ impl Listener<'_> {
         };
         let worked = run.work_with(part, work, on_stop, &mark).await?;
         self.settle(group, &owners[..worked.settled.min(owners.len())]).await;
-        Ok(worked.stop.map(|stop| (worked.settled, stop)))
+        Ok(worked)
     }
 
     /// One change of each of these messages is settled, and stored as such: messages of which nothing is left are acknowledged.
@@ -431,9 +424,9 @@ impl Listener<'_> {
             };
             // The last try counts, however it ends.
             let on_stop = if attempt < limit { OnStop::Hold } else { OnStop::Commit };
-            match self.work(run, group, &Work::Found(items), &[failed], on_stop).await? {
+            match self.work(run, group, &Work::Found(items), &[failed], on_stop).await?.stop {
                 None => return Ok(None),
-                Some((_, stop)) if attempt >= limit => return Ok(Some(stop.end)),
+                Some(stop) if attempt >= limit => return Ok(Some(stop.end)),
                 Some(_) => {}
             }
         }
@@ -498,10 +491,11 @@ impl Group {
         }
     }
 
-    /// The messages of which nothing is left, each given once.
+    /// The messages of which nothing is left, nor of those before them; each given once.
     fn take_settled(&mut self) -> Vec<Delivery> {
         let watermark = &self.watermark;
-        let settled = self.messages.iter_mut().enumerate().filter(|(number, _)| watermark.open_after(*number, &[]) == 0);
+        let unsettled = self.messages.iter_mut().enumerate().filter(|(_, message)| message.delivery.is_some());
+        let settled = unsettled.take_while(|(number, _)| watermark.open_after(*number, &[]) == 0);
         settled.filter_map(|(_, message)| message.delivery.take()).collect()
     }
 }

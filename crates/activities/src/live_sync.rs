@@ -202,7 +202,8 @@ impl Pulling<'_> {
                     batch.token = reached(settled).map(|token| change(part, self.following, token));
                 }
             };
-            let worked = run.work_with(part, &Work::Found(items), OnStop::Commit, &mark).await?;
+            let work = Work::Found(items);
+            let worked = run.work_with(part, &work, OnStop::Commit, &mark).await?;
             if part.mode == Mode::Preview
                 && let Some(token) = reached(worked.settled)
             {
@@ -210,6 +211,10 @@ impl Pulling<'_> {
             }
             if let Some(stop) = worked.stop {
                 return Ok(Some(stop.end));
+            }
+            if let Work::Found(items) = work {
+                let rest = changes::again(items, worked.settled).zip(watermark.into_tokens(worked.settled));
+                rest.rev().for_each(|one| self.changes.push_front(one));
             }
         }
         Ok(None)

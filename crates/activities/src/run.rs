@@ -95,7 +95,8 @@ pub(crate) enum OnStop {
 pub(crate) struct Worked {
     /// How many of them, from the first, are settled. What comes to an end with them is stored.
     pub(crate) settled: usize,
-    /// The failure of the next one, if that ends the part.
+    /// The failure of the next one, if that ends the part. Where there is none, and not all are settled, the next one was made from
+    /// what is stored, and has to be made anew.
     pub(crate) stop: Option<Stop>,
 }
 
@@ -294,7 +295,7 @@ impl Run<'_> {
                 Ok(()) => {
                     start += taken;
                     (size, refused, attempts) = (all, None, 0);
-                    if stop.is_some() {
+                    if stop.is_some() || work.depends_on_stored(start) {
                         return Ok(Worked { settled, stop });
                     }
                 }
@@ -316,6 +317,9 @@ impl Run<'_> {
                             return Ok(Worked { settled, stop });
                         }
                         start += 1;
+                        if work.depends_on_stored(start) {
+                            return Ok(Worked { settled, stop: None });
+                        }
                         (size, refused, attempts) = (all, None, 0);
                     } else {
                         refused = Some(error);

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
-use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, IncompleteReason, SearchRequest};
+use tidelock_connector_api::{
+    About, Completeness, Connector, Error, ErrorKind, Found, IncompleteReason, Modification, SearchRequest,
+};
 use tidelock_model::Value;
 use tidelock_model::object::{AttributeDefinition, Exclusion, ObjectClass, ResourceObject, ValueType};
 use tidelock_repo::Fingerprint;
 use tokio::sync::mpsc;
 
+use crate::changes::Subject;
 use crate::error::Category;
 use crate::part::Part;
 
@@ -55,6 +58,8 @@ pub(crate) struct FoundObject {
     /// The normalized primary identifier.
     pub(crate) identifier: Box<str>,
     pub(crate) fingerprint: Fingerprint,
+    /// The change that it was made from, with what is stored. It has to be made anew where that may be another thing by now.
+    pub(crate) made_from: Option<Box<(Subject, Vec<Modification>)>>,
 }
 
 /// Why an object cannot be processed.
@@ -177,7 +182,7 @@ pub(crate) fn admit(part: &Part, object: ResourceObject) -> Item {
         Ok(class) => {
             let identifier = class.normalize_identifier(&object.identifier).into();
             let fingerprint = tidelock_resolver::fingerprint::fingerprint(&object, &part.salt);
-            Item::Object(FoundObject { object, identifier, fingerprint })
+            Item::Object(FoundObject { object, identifier, fingerprint, made_from: None })
         }
         Err(message) => {
             let class = part.policy.schema.class(&object.class).filter(|_| !object.identifier.is_empty());

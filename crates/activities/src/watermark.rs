@@ -39,6 +39,11 @@ impl Watermark {
         }
     }
 
+    /// The tokens behind the steps from this one on.
+    pub(crate) fn into_tokens(self, from: usize) -> impl DoubleEndedIterator<Item = Option<Token>> + ExactSizeIterator {
+        self.steps.into_iter().skip(from).map(|step| step.token)
+    }
+
     /// How many changes of this step would be open if one change were settled of each of these steps.
     pub(crate) fn open_after(&self, step: usize, settled: &[usize]) -> usize {
         let more = settled.iter().filter(|&&one| one == step).count();

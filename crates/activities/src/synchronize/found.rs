@@ -73,6 +73,9 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
         }
         writer.turn_to(at);
         match (item, look) {
+            (Item::Object(FoundObject { made_from: Some(_), .. }), look) if look.is_disturbed(&writer, &shared) => {
+                return Ok(writer.finish(at));
+            }
             (Item::Object(found), Look::Decide(open)) => {
                 let mut one = One { writer: &mut writer, found, open, refused };
                 if let Err(Cut) = one.decide(&sought, &candidates) {
@@ -339,6 +342,16 @@ impl Look {
     /// Whether this cannot be decided, and an object before it in the chunk has the same identifier.
     fn is_met_in_chunk(&self) -> bool {
         matches!(self, Self::Failed { shadow: None, met: true } | Self::Repeated { same: false, shadow: None })
+    }
+
+    /// Whether the owner's fingerprints are gone by now, after which an object has to be read to be known.
+    fn is_disturbed(&self, writer: &Writer<'_>, shared: &HashMap<ShadowKey, FocusKey>) -> bool {
+        let owner = match self {
+            Self::Decide(open) => open.stored.as_ref().and_then(|stored| stored.owner.as_ref()).map(|owner| owner.key),
+            Self::Unchanged(key) => shared.get(key).copied(),
+            _ => None,
+        };
+        owner.is_some_and(|owner| writer.overlay.touches(owner))
     }
 
     /// The shadow that has to be loaded.

@@ -112,6 +112,16 @@ impl Work {
         }
     }
 
+    /// Whether some objects, from this one on, were made from what is stored.
+    pub(crate) fn depends_on_stored(&self, from: usize) -> bool {
+        match self {
+            Self::Found(items) => {
+                items[from..].iter().any(|item| matches!(item, Item::Object(found) if found.made_from.is_some()))
+            }
+            _ => false,
+        }
+    }
+
     /// Decides about a range of the objects.
     pub(crate) async fn decide(
         &self,

@@ -1,0 +1,241 @@
+//! The property that guards the data path, for changes: whatever the chunk, everything ends as if each change had been taken over
+//! alone, in order. Changes may be repeated, come in any form, and lie.
+
+#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+mod support;
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use support::{ALL, CLASS, RESOURCE, World, activity, listening, live_sync, reconciliation, summary, work};
+use tidelock_activities::{Mode, Options};
+use tidelock_connector_api::memory::{self, ChangeStyle, Faults};
+use tidelock_connector_api::{Change, ChangeKind, Modification, OnFailure, TokenPrecision};
+use tidelock_model::object::ResourceObject;
+use tidelock_model::{Items, Value, Values};
+
+/// What happens on the resource, to the repository, or on the way between them.
+#[derive(Clone, Debug)]
+enum Event {
+    Put {
+        uid: u8,
+        number: Option<u8>,
+        mail: Option<u8>,
+        contractor: bool,
+    },
+    Remove(u8),
+    User {
+        name: u8,
+        number: Option<u8>,
+        mail: Option<u8>,
+    },
+    /// A message, of changes that need not be true.
+    Publish(Vec<Told>),
+    Live {
+        ignore: bool,
+        unreadable: Option<u8>,
+        dry: bool,
+    },
+    Listen {
+        ignore: bool,
+        unreadable: Option<u8>,
+        dry: bool,
+    },
+    Reconcile,
+}
+
+#[derive(Clone, Debug)]
+struct Told {
+    uid: u8,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Full { number: Option<u8>, mail: u8, contractor: bool },
+    Mail(u8),
+    NumberToo(u8),
+    Gone { with_class: bool },
+    Notification,
+    OfAnUnknownClass,
+}
+
+impl Told {
+    fn change(&self) -> Change {
+        // Identifiers that differ in case are different here; the schema says so.
+        let identifier = format!("p{}", self.uid);
+        let text = |value: String| Values::from_iter([Value::string(value)]);
+        let mut class = Some(CLASS.into());
+        let kind = match &self.what {
+            What::Full { number, mail, contractor } => {
+                let mut items: Items = [("uid".into(), text(identifier.clone()))].into_iter().collect();
+                if let Some(number) = number {
+                    items.set("number", text(number.to_string()));
+                }
+                items.set("mail", text(format!("m{mail}@x")));
+                if *contractor {
+                    items.set("kind", text("contractor".to_owned()));
+                }
+                ChangeKind::Full(ResourceObject::new(CLASS, &*identifier, items))
+            }
+            What::Mail(mail) => ChangeKind::Delta(vec![Modification::Replace("mail".into(), text(format!("m{mail}@x")))]),
+            What::NumberToo(number) => ChangeKind::Delta(vec![
+                Modification::Replace("number".into(), Values::new()),
+                Modification::Add("number".into(), text(number.to_string())),
+            ]),
+            What::Gone { with_class } => {
+                class = class.filter(|_| *with_class);
+                ChangeKind::Deleted(None)
+            }
+            What::Notification => ChangeKind::Notification,
+            What::OfAnUnknownClass => {
+                class = Some("nothing".into());
+                ChangeKind::Notification
+            }
+        };
+        Change { class, identifier: identifier.into(), kind }
+    }
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    let what = prop_oneof![
+        3 => (proptest::option::of(0..4u8), 0..4u8, proptest::bool::weighted(0.2))
+            .prop_map(|(number, mail, contractor)| What::Full { number, mail, contractor }),
+        2 => (0..4u8).prop_map(What::Mail),
+        1 => (0..4u8).prop_map(What::NumberToo),
+        2 => any::<bool>().prop_map(|with_class| What::Gone { with_class }),
+        2 => Just(What::Notification),
+        1 => Just(What::OfAnUnknownClass),
+    ];
+    (0..8u8, what).prop_map(|(uid, what)| Told { uid, what })
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let few = || proptest::option::of(0..4u8);
+    let run = || (proptest::bool::weighted(0.8), proptest::option::weighted(0.3, 0..8u8), proptest::bool::weighted(0.1));
+    prop_oneof![
+        6 => (0..8u8, few(), few(), proptest::bool::weighted(0.2))
+            .prop_map(|(uid, number, mail, contractor)| Event::Put { uid, number, mail, contractor }),
+        3 => (0..8u8).prop_map(Event::Remove),
+        2 => (0..6u8, few(), few()).prop_map(|(name, number, mail)| Event::User { name, number, mail }),
+        3 => proptest::collection::vec(told(), 0..6).prop_map(Event::Publish),
+        2 => run().prop_map(|(ignore, unreadable, dry)| Event::Live { ignore, unreadable, dry }),
+        2 => run().prop_map(|(ignore, unreadable, dry)| Event::Listen { ignore, unreadable, dry }),
+        1 => Just(Event::Reconcile),
+    ]
+}
+
+fn task_of(plain: String, kind: &str, set: &str, ignore: bool) -> String {
+    if !ignore {
+        return plain;
+    }
+    activity(&format!(
+        "{}<controlFlow><errorHandling><entry><reaction><ignore/></reaction></entry></errorHandling></controlFlow>",
+        work(kind, set, "")
+    ))
+}
+
+async fn play(events: &[Event], setting: &Setting, options: &Options) -> String {
+    let memory = memory::Options::default()
+        .with_live_sync(if setting.precise { TokenPrecision::PerChange } else { TokenPrecision::EndOfRun })
+        .with_async_updates()
+        .with_on_failure(if setting.skips { OnFailure::Skip } else { OnFailure::Stop })
+        .with_change_style(setting.style);
+    let caching = "</schemaHandling><caching><cachingStrategy>passive</cachingStrategy><scope><attributes>all</attributes></scope></caching>";
+    let definition = if setting.cached { RESOURCE.replace("</schemaHandling>", caching) } else { RESOURCE.to_owned() };
+    let world = World::of(&definition, Arc::new(tidelock_repo::memory::Memory::new()), memory);
+    let mut history = String::new();
+    world.run(&live_sync(), options).await;
+    for event in events {
+        match event {
+            Event::Put { uid, number, mail, contractor } => {
+                let mut attributes = String::new();
+                if let Some(number) = number {
+                    attributes += &format!(" number={number}");
+                }
+                if let Some(mail) = mail {
+                    attributes += &format!(" mail=m{mail}@x");
+                }
+                if *contractor {
+                    attributes += " kind=contractor";
+                }
+                world.put(&format!("p{uid}"), &attributes);
+            }
+            Event::Remove(uid) => {
+                // Removing what is not there is no event.
+                let _ = world.resource.remove(CLASS, &format!("p{uid}"));
+            }
+            Event::User { name, number, mail } => {
+                let mut items = String::new();
+                if let Some(number) = number {
+                    items += &format!("employeeNumber={number} ");
+                }
+                if let Some(mail) = mail {
+                    items += &format!("emailAddress=m{mail}@x");
+                }
+                let _ = world.try_user(&format!("p{}", name * 3), &items).await;
+            }
+            Event::Publish(told) => drop(world.resource.publish(Ok(told.iter().map(Told::change).collect()))),
+            Event::Live { ignore, unreadable, dry } | Event::Listen { ignore, unreadable, dry } => {
+                if let Some(uid) = unreadable {
+                    world.resource.set_faults(Faults::new().unreadable(&format!("p{uid}")));
+                }
+                let task = match event {
+                    Event::Live { .. } => task_of(live_sync(), "liveSynchronization", ALL, *ignore),
+                    _ => task_of(listening(), "asynchronousUpdate", "", *ignore),
+                };
+                let mode = dry.then_some(Mode::DryRun);
+                let report = world.run(&task, &Options { mode, ..options.clone() }).await;
+                world.resource.set_faults(Faults::new());
+                history += &summary(&report);
+                history += &format!("{:?}\n", world.token("objectclass=AccountObjectClass").await);
+                history += &format!("{} {:?}\n", world.resource.unsettled(), world.resource.rejected());
+                history += &world.dump().await;
+            }
+            Event::Reconcile => {
+                world.run(&reconciliation(), options).await;
+                history += &world.dump().await;
+            }
+        }
+    }
+    world.run(&live_sync(), options).await;
+    world.run(&listening(), options).await;
+    history + &world.dump().await
+}
+
+#[derive(Clone, Debug)]
+struct Setting {
+    precise: bool,
+    skips: bool,
+    style: ChangeStyle,
+    cached: bool,
+}
+
+fn setting() -> impl Strategy<Value = Setting> {
+    let style = prop_oneof![Just(ChangeStyle::Full), Just(ChangeStyle::Delta), Just(ChangeStyle::Notification)];
+    (any::<bool>(), any::<bool>(), style, any::<bool>()).prop_map(|(precise, skips, style, cached)| Setting {
+        precise,
+        skips,
+        style,
+        cached,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_chunk_does_not_show_in_what_becomes_of_changes(
+        setting in setting(),
+        events in proptest::collection::vec(event(), 1..40),
+        chunk in 2..40usize,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let one_by_one = Options { chunk: Some(1), ..Options::default() };
+        let in_chunks = Options { chunk: Some(chunk), ..Options::default() };
+        let (expected, got) =
+            runtime.block_on(async { (play(&events, &setting, &one_by_one).await, play(&events, &setting, &in_chunks).await) });
+        prop_assert_eq!(expected, got);
+    }
+}
