@@ -1,5 +1,7 @@
 //! What must hold for any input. Each function panics if it does not; the fuzz targets only call them.
 
+pub mod messages;
+
 use std::sync::Arc;
 
 use tidelock_model::definition::{Activity, Definition, ResourceObjectSet, read_file, write};

@@ -24,6 +24,7 @@ pub struct Nats {
 struct Own {
     home: Home,
     port: u16,
+    arguments: Vec<String>,
 }
 
 impl Nats {
@@ -32,10 +33,18 @@ impl Nats {
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further arguments.
+    ///
+    /// # Errors
+    /// As with [`Nats::start`].
+    pub fn start_with(arguments: &[&str]) -> Result<Self> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match Self::start_once() {
+            match Self::start_once(arguments) {
                 // Somebody else may have taken the port meanwhile.
                 Err(_) if attempts < 3 && Program::NatsServer.path().is_some() => {}
                 started => return started,
@@ -119,10 +128,10 @@ impl Nats {
         self.own.as_mut().context("this NATS server was started by another process: it is not ours to touch")
     }
 
-    fn start_once() -> Result<Self> {
+    fn start_once(arguments: &[&str]) -> Result<Self> {
         let home = Home::new("nats")?;
         let [port] = free_ports()?;
-        let mut own = Own { home, port };
+        let mut own = Own { home, port, arguments: arguments.iter().map(ToString::to_string).collect() };
         own.run()?;
         Ok(Self { url: format!("nats://{USER}:{PASSWORD}@127.0.0.1:{port}"), own: Some(own) })
     }
@@ -133,6 +142,7 @@ impl Own {
         let mut command = Program::NatsServer.command()?;
         command.args(["--addr", "127.0.0.1", "--port", &self.port.to_string(), "--jetstream", "--store_dir"]);
         command.arg(self.home.folder().join("data")).args(["--user", USER, "--pass", PASSWORD]);
+        command.args(&self.arguments);
         self.home.start(&mut command, READY)
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask fuzz`: inputs that nobody would think of, for the readers of definitions, the query language and the resolver.
+//! `cargo xtask fuzz`: inputs that nobody would think of, for the readers of definitions and messages, the query language and the
+//! resolver.
 //!
 //! What must hold for them is said in `fuzz/src/lib.rs`. The search begins with the checkout's own definitions.
 
@@ -25,11 +26,12 @@ struct Target {
     begins_with: &'static [(&'static str, &'static [u8])],
 }
 
-const TARGETS: [Target; 5] = [
+const TARGETS: [Target; 6] = [
     Target { name: "definitions_xml", dictionary: "definitions", begins_with: &[("xml", b"")] },
     Target { name: "definitions_yaml", dictionary: "definitions", begins_with: &[("yaml", b"")] },
     Target { name: "definitions_json", dictionary: "definitions", begins_with: &[("json", b"")] },
     Target { name: "filter", dictionary: "filter", begins_with: &[] },
+    Target { name: "messages", dictionary: "messages", begins_with: &[] },
     Target { name: "resolve", dictionary: "definitions", begins_with: &[("yaml", b"\0"), ("xml", b"\x01"), ("json", b"\x02")] },
 ];
 

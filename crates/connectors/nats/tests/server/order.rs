@@ -1,12 +1,15 @@
 //! Whatever happens to listeners, connections and acknowledgements: messages come in their order, and none is left out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::stream::{Stream, full, id, ids, listen, next, take};
 use async_nats::jetstream::stream::RetentionPolicy;
 use futures::future::join_all;
-use tidelock_connector_api::{AsyncUpdates, Connector, Delivery, ErrorKind, Listening, Token};
-use tidelock_servers::Nats;
+use tidelock_connector_api::{AsyncUpdates, Connector, Delivery, ErrorKind, Listening, OnFailure, Token};
+use tidelock_messages::{Decoder, Secret};
+use tidelock_nats::{Login, Trust};
+use tidelock_servers::{Nats, PASSWORD, USER};
 
 const BOTH: [RetentionPolicy; 2] = [RetentionPolicy::Limits, RetentionPolicy::WorkQueue];
 
@@ -173,7 +176,7 @@ fn what_cannot_be_listened_to_is_an_error_that_says_why() {
         }
         assert_eq!(connector.status(), Listening::Down);
 
-        let connector = stream.connector_with(|config| config.login = tidelock_nats::Login::None);
+        let connector = stream.connector_with(|config| config.login = Login::None);
         assert_eq!(connector.test().await.err().unwrap().kind(), ErrorKind::Unauthenticated);
 
         let connector = stream.connector_with(|config| config.dead_letters = Some("nobody.stores.this".to_owned()));
@@ -185,6 +188,31 @@ fn what_cannot_be_listened_to_is_an_error_that_says_why() {
 
         let connector = stream.connector_with(|config| config.servers = vec!["nats://127.0.0.1:1".parse().unwrap()]);
         assert_eq!(next(&mut listen(&connector, None)).await.err().unwrap().kind(), ErrorKind::Unreachable);
+    });
+}
+
+#[test]
+fn an_encrypted_connection_is_made_with_servers_that_are_believed() {
+    let certificate = |name: &str| format!("{}/../ldap/tests/certificates/{name}", env!("CARGO_MANIFEST_DIR"));
+    check(async {
+        let (own, key) = (certificate("server.pem"), certificate("server.key"));
+        let server = Nats::start_with(&["--tls", "--tlscert", &own, "--tlskey", &key]).unwrap();
+        let connector = |authority: &str, scheme: &str| {
+            let address = format!("{scheme}://localhost:{}", server.port());
+            let mut config = tidelock_nats::NatsConfig::new(address.parse().unwrap(), "absent", "tidelock");
+            config.login = Login::Password(USER.to_owned(), Secret::Text(PASSWORD.into()));
+            config.trust = Trust::Authority(certificate(authority).into());
+            config.tls_required = scheme == "tls";
+            tidelock_nats::Nats::new(config, Decoder::new(Arc::default()), OnFailure::Stop)
+        };
+        // The server wants it even where we do not ask for it.
+        for scheme in ["tls", "nats"] {
+            let error = connector("ca.pem", scheme).test().await.err().unwrap();
+            assert!(error.full_message().contains("no stream 'absent'"), "{error:?}");
+            let error = connector("other-ca.pem", scheme).test().await.err().unwrap();
+            assert_eq!(error.kind(), ErrorKind::Unreachable, "{error:?}");
+        }
+        assert_eq!(connector("absent.pem", "tls").test().await.err().unwrap().kind(), ErrorKind::Config);
     });
 }
 
