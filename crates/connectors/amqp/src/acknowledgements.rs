@@ -37,6 +37,11 @@ impl Acknowledgements {
         self.lock().insert(tag, false);
     }
 
+    /// How many messages the broker has not been told of.
+    pub(crate) fn outstanding(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Acknowledges a message; returns once the broker has been told.
     pub(crate) async fn acknowledge(&self, channel: &Channel, tag: u64) -> Result<()> {
         if let Some(acknowledged) = self.lock().get_mut(&tag) {

@@ -5,8 +5,11 @@
 //! A broker delivers the messages of a queue in their order to its only consumer, and takes back in their order what the
 //! consumer's channel did not acknowledge when that ends. Three things keep that order up to the engine:
 //!
-//! * We are the only consumer: the queue is consumed exclusively, which RabbitMQ enforces for classic queues, and which does
-//!   not hinder single active consumers. For quorum queues it is not enforced: others are warned of.
+//! * We are the only consumer: the queue is consumed exclusively. RabbitMQ enforces that for classic queues; for quorum queues
+//!   it is our own doing, that nothing is consumed while the broker counts another consumer. This matters most when a connection
+//!   broke, or the broker was restarted: until it notices that the old consumer is dead, a quorum queue would deliver the
+//!   messages after those that the dead one had. The count drops when these are back in their place, and not before. A queue
+//!   that is still being recovered looks empty; so it is looked at twice, and must hold at least what we had.
 //! * A connection has one channel and one consumer, and is never repaired: after a break there is another one. So everything
 //!   that was not acknowledged comes again, first and in order, before anything new; deliveries that were received and not yet
 //!   given to the engine are dropped, as they come again too. Nothing of an old connection follows anything of a new one.
@@ -41,7 +44,7 @@ use crate::client::{Broker, Session};
 use crate::config::AmqpConfig;
 use crate::connector::Amqp;
 use crate::dead_letters::{DeadLetters, Letter};
-use crate::error::{Step, explain, is_passing};
+use crate::error::{Step, explain, is_passing, printable};
 use crate::message::{changes, identity};
 
 /// The longest pause between two attempts to connect.
@@ -49,6 +52,12 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// A connection that held for so long is a good one: attempts count anew after it.
 const GOOD: Duration = Duration::from_secs(30);
+
+/// How long after the first look at a queue the second one is.
+const SECOND_LOOK: Duration = Duration::from_millis(300);
+
+/// How long a queue may take to be recovered, after a broker was restarted.
+const RECOVERY: Duration = Duration::from_secs(15);
 
 /// What a connector, its streams and their deliveries share.
 pub(crate) struct Shared {
@@ -87,6 +96,8 @@ struct Listener {
     broken: Option<Instant>,
     /// Whether there ever was a connection.
     begun: bool,
+    /// How many messages the connection had that broke.
+    outstanding: usize,
 }
 
 struct Connected {
@@ -156,7 +167,8 @@ impl Listener {
     /// Takes over from the listener before.
     async fn new(shared: &Arc<Shared>) -> Self {
         let number = shared.latest.fetch_add(1, Ordering::Relaxed) + 1;
-        let listener = Self { shared: Arc::clone(shared), number, connected: None, attempts: 0, broken: None, begun: false };
+        let listener =
+            Self { shared: Arc::clone(shared), number, connected: None, attempts: 0, broken: None, begun: false, outstanding: 0 };
         listener.set(Status::Connecting);
         let before = shared.state().session.upgrade();
         if let Some(session) = before {
@@ -207,6 +219,7 @@ impl Listener {
     fn lost(&mut self, error: Error) -> Result<()> {
         if let Some(connected) = self.connected.take() {
             connected.session.cut();
+            self.outstanding = connected.session.acknowledgements.outstanding();
             if connected.since.elapsed() >= GOOD {
                 self.attempts = 0;
                 self.broken = None;
@@ -233,6 +246,7 @@ impl Listener {
                         tracing::info!(queue = %config.queue, "connected again");
                     }
                     self.begun = true;
+                    self.outstanding = 0;
                     self.connected = Some(connected);
                     self.set(Status::Connected);
                     return Ok(());
@@ -259,31 +273,67 @@ impl Listener {
         }
     }
 
+    /// One attempt. Nothing is consumed while the broker knows of another consumer: even if that is dead, what it had has not
+    /// been taken back yet, and would come after what comes now.
     async fn attempt(&self) -> Result<Connected> {
         let broker = &self.shared.broker;
         let config = broker.config();
-        let session = Arc::new(Session::open(broker).await?);
-        let queue = session.inspect(broker, &config.queue).await?;
-        let (session, consumer) = match session.consume(broker, config.exclusive).await {
-            Ok(consumer) => (session, consumer),
-            // A queue with a single active consumer refuses exclusive ones, whoever consumes. The refusal closed the channel.
-            Err(error) if config.exclusive && error.kind() == ErrorKind::Throttled && queue.consumers == 0 => {
-                session.close().await;
-                let session = Arc::new(Session::open(broker).await?);
-                let consumer = session.consume(broker, false).await?;
-                (session, consumer)
-            }
+        let mut session = Arc::new(Session::open(broker).await?);
+        let others = self.look(&session).await?;
+        let mut consuming = session.consume(broker, config.exclusive).await;
+        // A queue with a single active consumer refuses exclusive ones, whoever consumes. The refusal closed the channel.
+        if config.exclusive && consuming.as_ref().is_err_and(|error| error.kind() == ErrorKind::Throttled) {
+            session.close().await;
+            session = Arc::new(Session::open(broker).await?);
+            consuming = session.consume(broker, false).await;
+        }
+        let consumer = match consuming {
+            Ok(consumer) => consumer,
             Err(error) => {
                 session.close().await;
                 return Err(error);
             }
         };
-        if queue.consumers > 0 {
-            let others = queue.consumers;
+        if config.exclusive && session.inspect(broker, &config.queue).await?.consumers > 1 {
+            // Two came at the same time, and a quorum queue does not keep one of them out.
+            session.close().await;
+            return Err(in_use(config));
+        }
+        if others > 0 {
             tracing::warn!(queue = %config.queue, others, "others consume from the queue: the order of changes is in danger");
         }
         self.shared.state().session = Arc::downgrade(&session);
         Ok(Connected { session, consumer, since: Instant::now() })
+    }
+
+    /// Sees to it that the queue is in order: everything that others had is back in its place. Says how many others consume, if
+    /// they may.
+    async fn look(&self, session: &Session) -> Result<u32> {
+        let broker = &self.shared.broker;
+        let config = broker.config();
+        let begun = Instant::now();
+        let mut in_order = false;
+        loop {
+            let state = session.inspect(broker, &config.queue).await?;
+            if !config.exclusive {
+                return Ok(state.consumers);
+            }
+            if state.consumers > 0 {
+                session.close().await;
+                return Err(in_use(config));
+            }
+            let complete = state.messages as usize >= self.outstanding;
+            if complete && in_order {
+                return Ok(0);
+            }
+            if begun.elapsed() > RECOVERY {
+                // Messages that expired, or that the broker took for poisoned, do not come back.
+                tracing::warn!(queue = %config.queue, "messages that were not acknowledged have not come back to the queue");
+                return Ok(0);
+            }
+            in_order = complete;
+            tokio::time::sleep(SECOND_LOOK).await;
+        }
     }
 
     fn ended(&self, error: Error) -> Error {
@@ -349,6 +399,17 @@ impl Handle {
             Error::unreachable(message)
         })
     }
+}
+
+/// Somebody else consumes, or did until a moment ago.
+fn in_use(config: &AmqpConfig) -> Error {
+    let message = format!(
+        "cannot consume from the queue '{}' of {}: somebody else consumes from it, and changes would not come in their order \
+         (end the other one; a standby of a queue with a single active consumer is configured with exclusiveConsumer false)",
+        printable(&config.queue),
+        config.server()
+    );
+    Error::new(ErrorKind::Throttled, message)
 }
 
 /// How long to wait before another attempt: twice as long each time, and never in step with others.
