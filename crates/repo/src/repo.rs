@@ -271,8 +271,8 @@ pub trait Repo: Send + Sync {
     /// * The link of a shadow is what the batch says; its fingerprint too, even where the batch changes its owner.
     /// * A result that is a failure makes its shadow lose its fingerprint, whatever else the batch says: the next run looks at
     ///   the object again.
-    /// * A trigger is kept with its shadow until it is removed or its place is taken, and goes with the shadow. One for a
-    ///   shadow that is not there is a conflict.
+    /// * A trigger is kept with its shadow, also when that dies, until it is removed or its place is taken. One for a shadow
+    ///   that is not there is a conflict.
     /// * A trigger takes the place of the one that its shadow has of the same task and activity, under a new key.
     /// * Removing a trigger that is gone changes nothing.
     /// * A later mark of a message supersedes those before it.

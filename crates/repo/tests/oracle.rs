@@ -6,11 +6,13 @@ use std::path::Path;
 use proptest::prelude::*;
 use tidelock_model::object::{Focus, FocusType, MatchingRule, Shadow};
 use tidelock_model::{Oid, Timestamp};
-use tidelock_repo::conformance::build::{create, failure, fingerprint, hr, items, object, result, seen, shadow, user, users_by};
+use tidelock_repo::conformance::build::{
+    self, create, failure, fingerprint, hr, items, object, result, retry, seen, shadow, token, user, users_by,
+};
 use tidelock_repo::{
-    Batch, ErrorKind, FocusChange, FocusKey, FocusRef, IndexedItem, Memory, Mode, ObjectKey, ObjectType, OperationStatus,
-    Remaining, Repo, ResultFilter, ShadowChange, ShadowFilter, ShadowKey, ShadowRef, Sqlite, StoredFocus, StoredShadow,
-    SyncLevel,
+    Batch, ErrorKind, FocusChange, FocusKey, FocusRef, IndexedItem, Memory, Mode, NewTrigger, ObjectKey, ObjectType,
+    OperationStatus, Remaining, Repo, ResultFilter, ShadowChange, ShadowFilter, ShadowKey, ShadowRef, Sqlite, StoredFocus,
+    StoredShadow, StoredTrigger, SyncLevel, TokenChange, TokenKey, TriggerChange,
 };
 
 /// A step; numbers choose among what there is, or what there might be.
@@ -23,9 +25,20 @@ enum Step {
         shadows: Vec<ShadowStep>,
         seen: Vec<(u8, u8, bool)>,
         results: Vec<(u8, u8)>,
+        live: Live,
     },
     Index(u8),
     Reopen,
+}
+
+/// What live runs write.
+#[derive(Clone, Debug)]
+struct Live {
+    /// To add: at which shadow, of which task, due when. To remove: which of those there are, by number.
+    triggers: Vec<(Option<(u8, u8)>, u8)>,
+    marks: Vec<(u8, Option<u32>)>,
+    /// Of which resource and object set, and which.
+    token: Option<(u8, u8, Option<u8>)>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,14 +75,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
     let apply = (prop::collection::vec((0..3u8, 0..4u8, 0..3u8), 0..3), prop::collection::vec((0..3u8, 0..6u8, 0..4u8), 0..3))
         .prop_map(|(objects, foci)| Step::Apply(objects, foci));
+    let live = (
+        prop::collection::vec((prop::option::weighted(0.8, (any::<u8>(), 0..2u8)), 0..4u8), 0..3),
+        prop::collection::vec((0..6u8, prop::option::of(0..3u32)), 0..3),
+        prop::option::of((0..2u8, 0..2u8, prop::option::weighted(0.9, 0..3u8))),
+    )
+        .prop_map(|(triggers, marks, token)| Live { triggers, marks, token });
     let commit = (
         prop::collection::vec((any::<u8>(), seldom()), 0..2),
         prop::collection::vec(focus, 0..4),
         prop::collection::vec(shadow, 0..4),
         prop::collection::vec((any::<u8>(), 0..4u8, any::<bool>()), 0..4),
         prop::collection::vec((any::<u8>(), 0..3u8), 0..6),
+        live,
     )
-        .prop_map(|(expected, foci, shadows, seen, results)| Step::Commit { expected, foci, shadows, seen, results });
+        .prop_map(|(expected, foci, shadows, seen, results, live)| Step::Commit {
+            expected,
+            foci,
+            shadows,
+            seen,
+            results,
+            live,
+        });
     prop::collection::vec(
         prop_oneof![2 => apply, 12 => commit, 1 => (0..3u8).prop_map(Step::Index), 1 => Just(Step::Reopen)],
         1..40,
@@ -92,6 +119,7 @@ fn pick<T>(from: &[T], number: u8) -> Option<&T> {
 struct Content {
     foci: Vec<StoredFocus>,
     shadows: Vec<StoredShadow>,
+    triggers: Vec<StoredTrigger>,
 }
 
 async fn content(repo: &dyn Repo) -> Content {
@@ -100,7 +128,8 @@ async fn content(repo: &dyn Repo) -> Content {
         foci.extend(repo.foci(focus_type, None, 1000).await.unwrap());
     }
     let shadows = repo.shadows(&ShadowFilter { dead: true, ..ShadowFilter::default() }, None, 1000).await.unwrap();
-    Content { foci, shadows }
+    let triggers = repo.due_triggers(Timestamp::from_millis(i64::MAX), None, 1000).await.unwrap();
+    Content { foci, shadows, triggers }
 }
 
 fn focus_of(oid: &str, name: u8, mail: u8, version: u64) -> Focus {
@@ -120,7 +149,7 @@ fn shadow_of(step: &ShadowStep, oid: Oid) -> Shadow {
 
 /// The batch of a step, in the handles of a repository with this content. `nth` makes OIDs that are seldom the same.
 fn batch(step: &Step, there: &Content, nth: usize) -> Batch {
-    let Step::Commit { expected, foci, shadows, seen: marks, results } = step else { return Batch::default() };
+    let Step::Commit { expected, foci, shadows, seen: marks, results, live } = step else { return Batch::default() };
     let mut batch = Batch::default();
     for (which, stale) in expected {
         if let Some(focus) = pick(&there.foci, *which) {
@@ -189,6 +218,26 @@ fn batch(step: &Step, there: &Content, nth: usize) -> Batch {
             Some(made(shadow_ref(*which)?, &format!("t{task}"), (nth * 10 + at) as i64))
         })
         .collect();
+    for (added, number) in &live.triggers {
+        let change = match added {
+            Some((which, task)) => {
+                let Some(shadow) = shadow_ref(*which) else { continue };
+                TriggerChange::Add(NewTrigger { shadow, retry: retry(&format!("t{task}"), i64::from(*number)) })
+            }
+            None => match pick(&there.triggers, *number) {
+                None => continue,
+                Some(trigger) => TriggerChange::Remove(trigger.key),
+            },
+        };
+        batch.triggers.push(change);
+    }
+    let messages: Vec<_> = live.marks.iter().map(|(message, changes)| (format!("m{message}"), *changes)).collect();
+    batch.inbox = build::marks(&messages.iter().map(|(message, changes)| (&**message, *changes)).collect::<Vec<_>>()).inbox;
+    batch.token = live.token.map(|(resource, set, value)| {
+        let token = token(&set.to_string(), "", nth as i64);
+        let resource = if resource == 0 { hr() } else { Oid::new("other") };
+        TokenChange { key: TokenKey { resource, ..token.key }, value: value.map(|value| [value].into()), ..token }
+    });
     batch.task_state = Some((Oid::new("t"), nth.to_string()));
     batch
 }
@@ -258,9 +307,26 @@ async fn observe(repo: &dyn Repo) -> Vec<String> {
     for projections in repo.projections(&keys).await.unwrap() {
         seen.push(format!("{:?}", projections.iter().map(shadow_text).collect::<Vec<_>>()));
     }
-    for shadow in &there.shadows {
-        for result in repo.results(shadow.key).await.unwrap() {
+    let keys: Vec<_> = there.shadows.iter().map(|shadow| shadow.key).collect();
+    for (shadow, results) in there.shadows.iter().zip(repo.results_of(&keys).await.unwrap()) {
+        for result in results {
             seen.push(format!("{} {} {:?}", result.task, result.at, result.shadow == ShadowRef::Stored(shadow.key)));
+        }
+    }
+    let trigger_text = |trigger: &StoredTrigger| format!("{:?} {:?}", shadow_at(trigger.shadow), trigger.retry);
+    seen.extend(there.triggers.iter().map(trigger_text));
+    for (at, trigger) in there.triggers.iter().enumerate() {
+        let until = Timestamp::from_millis(at as i64 % 4);
+        let page = repo.due_triggers(until, Some(trigger.key), 2).await.unwrap();
+        seen.extend(page.iter().map(trigger_text));
+        seen.extend(repo.triggers(trigger.shadow).await.unwrap().iter().map(trigger_text));
+    }
+    for resource in [hr(), Oid::new("other")] {
+        seen.push(format!("{:?}", repo.inbox(&resource).await.unwrap()));
+        seen.push(format!("{:?}", repo.tokens_of(&resource).await.unwrap()));
+        for set in ["0", "1"] {
+            let key = TokenKey { resource: resource.clone(), set: set.into() };
+            seen.push(format!("{:?}", repo.tokens(&key).await.unwrap()));
         }
     }
     for item in indexed() {

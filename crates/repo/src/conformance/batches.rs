@@ -6,15 +6,20 @@ use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
 use tidelock_model::{Oid, Timestamp};
 
 use super::build::{
-    NO_FOCUS, NO_SHADOW, change, changed, create, failure, fingerprint, items, known, of_foci, of_shadows, result, seen, shadow,
-    store_linked, store_users, the_shadow, the_user, user,
+    NO_FOCUS, NO_SHADOW, add, change, changed, create, failure, fingerprint, hr, items, known, marks, of_foci, of_shadows,
+    result, retry, seen, shadow, store_linked, store_users, the_shadow, the_user, tokens, user,
 };
 use crate::{
     Batch, ErrorKind, FocusChange, FocusRef, ObjectKey, Repo, ShadowChange, ShadowFilter, ShadowKey, ShadowRef, StoredFocus,
+    TriggerChange,
 };
 
 fn update(stored: &StoredFocus, focus: Focus) -> FocusChange {
     FocusChange::Update { key: stored.key, expected: stored.focus.version, focus }
+}
+
+fn of_retry(shadow: ShadowRef) -> TriggerChange {
+    add(shadow, retry("t", 1))
 }
 
 async fn refused(repo: &dyn Repo, batch: Batch) -> ErrorKind {
@@ -37,26 +42,41 @@ pub async fn a_batch_is_stored_whole_or_not_at_all(repo: Arc<dyn Repo>) {
         ],
         seen: vec![seen(ShadowRef::Stored(a.key), 7, 70, true), seen(ShadowRef::New(1), 7, 71, true)],
         results: vec![result(ShadowRef::Stored(a.key), "t", 1), result(ShadowRef::New(1), "t", 2)],
+        triggers: vec![ShadowRef::Stored(a.key), ShadowRef::New(1)].into_iter().map(of_retry).collect(),
+        inbox: marks(&[("m", None)]).inbox,
+        token: tokens("set", "1", 1).token,
         task_state: Some((Oid::new("t"), "state".to_owned())),
         ..Batch::default()
     };
-    // The same class and identifier as that of another: the last one spoils it for all.
-    assert_eq!(refused(&*repo, whole(Shadow { oid: Oid::new("x"), ..shadow("b") })).await, ErrorKind::Duplicate);
-    assert_eq!(the_user(&*repo, "ann").await, ann);
-    assert_eq!(the_shadow(&*repo, "a").await, a);
-    assert!(repo.focus(FocusType::User, &ObjectKey::Name("bob".to_owned())).await.unwrap().is_none());
-    assert_eq!(shadow_count(&*repo).await, 1);
-    assert_eq!(known(&*repo, "a").await.unwrap().last_run, 0);
-    assert!(repo.results(a.key).await.unwrap().is_empty());
-    assert_eq!(repo.task_state(&Oid::new("t")).await.unwrap(), None);
+    let of_live = async || {
+        let due = repo.due_triggers(Timestamp::from_millis(i64::MAX), None, 9).await.unwrap();
+        (due.len(), repo.inbox(&hr()).await.unwrap().len(), repo.tokens_of(&hr()).await.unwrap().len())
+    };
+    let well = || whole(Shadow { class: "never met before".into(), ..shadow("c") });
+    // The same class and identifier as that of another: the last one spoils it for all. So does a trigger for nobody.
+    let taken = whole(Shadow { oid: Oid::new("x"), ..shadow("b") });
+    let mut astray = well();
+    astray.triggers.push(of_retry(ShadowRef::Stored(NO_SHADOW)));
+    for (spoiled, kind) in [(taken, ErrorKind::Duplicate), (astray, ErrorKind::Conflict)] {
+        assert_eq!(refused(&*repo, spoiled).await, kind);
+        assert_eq!(the_user(&*repo, "ann").await, ann);
+        assert_eq!(the_shadow(&*repo, "a").await, a);
+        assert!(repo.focus(FocusType::User, &ObjectKey::Name("bob".to_owned())).await.unwrap().is_none());
+        assert_eq!(shadow_count(&*repo).await, 1);
+        assert_eq!(known(&*repo, "a").await.unwrap().last_run, 0);
+        assert!(repo.results(a.key).await.unwrap().is_empty());
+        assert_eq!(of_live().await, (0, 0, 0));
+        assert_eq!(repo.task_state(&Oid::new("t")).await.unwrap(), None);
+    }
 
-    repo.commit(whole(Shadow { class: "never met before".into(), ..shadow("c") })).await.unwrap();
+    repo.commit(well()).await.unwrap();
     assert_eq!(the_user(&*repo, "ann").await.focus.version, 2);
     assert_eq!(the_shadow(&*repo, "a").await.shadow.situation, Some(Situation::Disputed));
     assert_eq!(the_shadow(&*repo, "b").await.owner, Some(the_user(&*repo, "bob").await));
     assert_eq!(known(&*repo, "a").await.unwrap().last_run, 7);
     assert_eq!(known(&*repo, "b").await.unwrap().last_run, 7);
     assert_eq!(repo.results(the_shadow(&*repo, "b").await.key).await.unwrap().len(), 1);
+    assert_eq!(of_live().await, (2, 1, 1));
     assert_eq!(repo.task_state(&Oid::new("t")).await.unwrap().as_deref(), Some("state"));
     repo.commit(Batch::default()).await.unwrap();
 }

@@ -6,8 +6,9 @@ use tidelock_model::object::{Focus, FocusType, Intent, Kind, MatchingRule, Shado
 use tidelock_model::{Items, Oid, Timestamp, Value, Values};
 
 use crate::{
-    Batch, Fingerprint, FocusChange, FocusKey, FocusRef, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
-    OperationStatus, Repo, SeenMark, ShadowChange, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow,
+    Batch, Fingerprint, FocusChange, FocusKey, FocusRef, InboxEntry, InboxMarks, IndexedItem, KnownShadow, NewTrigger, ObjectKey,
+    ObjectType, OperationResult, OperationStatus, Repo, Retry, SeenMark, ShadowChange, ShadowKey, ShadowRef, StoredFocus,
+    StoredObject, StoredShadow, StoredToken, TokenChange, TokenKey, TriggerChange,
 };
 
 /// The resource of [`shadow`].
@@ -109,6 +110,61 @@ pub fn result(shadow: ShadowRef, task: &str, at: i64) -> OperationResult {
 #[must_use]
 pub fn failure(shadow: ShadowRef, task: &str, at: i64) -> OperationResult {
     OperationResult { status: OperationStatus::FatalError, message: Some("no".into()), ..result(shadow, task, at) }
+}
+
+/// The token of an object set of [`hr`], at a time.
+#[must_use]
+pub fn token(set: &str, value: &str, at: i64) -> TokenChange {
+    let key = TokenKey { resource: hr(), set: set.into() };
+    TokenChange { key, value: Some(value.as_bytes().into()), at: Timestamp::from_millis(at) }
+}
+
+/// A batch that moves the token of an object set of [`hr`].
+#[must_use]
+pub fn tokens(set: &str, value: &str, at: i64) -> Batch {
+    Batch { token: Some(token(set, value, at)), ..Batch::default() }
+}
+
+/// The values of tokens that are texts.
+#[must_use]
+pub fn values(tokens: &[StoredToken]) -> Vec<String> {
+    tokens.iter().map(|token| String::from_utf8_lossy(&token.value).into_owned()).collect()
+}
+
+/// A batch that marks messages of [`hr`]: none for all changes.
+#[must_use]
+pub fn marks(messages: &[(&str, Option<u32>)]) -> Batch {
+    let entry = |(message, changes): &(&str, Option<u32>)| InboxEntry {
+        message: (*message).into(),
+        changes: changes.unwrap_or(InboxEntry::ALL),
+    };
+    let marks = InboxMarks { resource: hr(), messages: messages.iter().map(entry).collect() };
+    Batch { inbox: Some(marks), ..Batch::default() }
+}
+
+/// The first retry of a task, at a time.
+#[must_use]
+pub fn retry(task: &str, at: i64) -> Retry {
+    Retry {
+        at: Timestamp::from_millis(at),
+        attempt: 1,
+        interval_millis: 60_000,
+        limit: Some(3),
+        task: Oid::new(task),
+        activity: "resourceObjects".into(),
+    }
+}
+
+/// The addition of a trigger.
+#[must_use]
+pub fn add(shadow: ShadowRef, retry: Retry) -> TriggerChange {
+    TriggerChange::Add(NewTrigger { shadow, retry })
+}
+
+/// A batch of triggers.
+#[must_use]
+pub fn of_triggers(triggers: impl IntoIterator<Item = TriggerChange>) -> Batch {
+    Batch { triggers: triggers.into_iter().collect(), ..Batch::default() }
 }
 
 /// Users by an item of theirs.

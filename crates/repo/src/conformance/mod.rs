@@ -17,11 +17,17 @@ pub mod build;
 #[allow(missing_docs, reason = "the name of a clause is its text")]
 pub mod foci;
 #[allow(missing_docs, reason = "the name of a clause is its text")]
+pub mod inbox;
+#[allow(missing_docs, reason = "the name of a clause is its text")]
 pub mod objects;
 #[allow(missing_docs, reason = "the name of a clause is its text")]
 pub mod shadows;
 #[allow(missing_docs, reason = "the name of a clause is its text")]
 pub mod tasks;
+#[allow(missing_docs, reason = "the name of a clause is its text")]
+pub mod tokens;
+#[allow(missing_docs, reason = "the name of a clause is its text")]
+pub mod triggers;
 
 /// An empty repository, and what it needs to live.
 pub struct Fixture {
@@ -78,7 +84,8 @@ macro_rules! conformance_tests {
                 loading_answers_in_the_order_asked_with_owners projections_are_the_living_shadows_of_each_focus
                 shadows_are_listed_by_filter_and_page_by_page shadows_are_counted_by_filter
                 of_shadows_of_one_name_the_youngest_living_one_is_meant what_remains_is_what_was_not_met
-                what_remains_comes_page_by_page_with_owners results_are_found_by_task_status_and_time
+                what_remains_comes_page_by_page_with_owners results_of_several_shadows_come_in_the_order_asked
+                results_are_found_by_task_status_and_time
                 a_superseded_result_is_not_found what_remains_can_be_narrowed_by_results;
             batches: a_batch_is_stored_whole_or_not_at_all a_stale_version_is_a_conflict_and_changes_nothing
                 an_expectation_that_fails_is_a_conflict a_focus_is_stored_with_the_version_it_names
@@ -92,6 +99,17 @@ macro_rules! conformance_tests {
                 results_are_kept_newest_first_five_of_a_shadow_three_of_a_task
                 a_reference_to_nothing_in_the_batch_is_refused changes_take_effect_in_order
                 concurrent_batches_are_all_stored;
+            tokens: a_token_comes_back_as_it_was_stored tokens_come_newest_first_five_of_an_object_set
+                a_token_that_equals_the_newest_changes_nothing a_reset_takes_all_tokens_of_its_object_set_and_no_others
+                the_tokens_of_a_resource_are_those_of_all_its_object_sets;
+            inbox: marks_come_newest_first a_later_mark_of_a_message_supersedes_those_before_it
+                messages_are_told_apart_by_resource_and_by_their_whole_text
+                the_last_marks_of_a_resource_are_kept_and_older_ones_forgotten;
+            triggers: a_trigger_comes_back_as_it_was_stored triggers_are_of_their_shadows
+                due_triggers_come_page_by_page_in_the_order_of_their_keys triggers_are_gone_through_while_they_go
+                a_trigger_takes_the_place_of_that_of_its_task_and_activity a_trigger_is_removed_by_its_key
+                triggers_change_in_the_order_of_the_batch a_trigger_for_a_shadow_that_is_not_there_is_refused
+                a_trigger_stays_with_a_shadow_that_dies;
             tasks: the_state_of_a_task_is_the_last_one_stored runs_are_numbered_upwards one_run_at_a_time
                 a_copy_has_everything_and_shares_nothing a_copy_has_its_own_right_to_run;
         }
@@ -116,6 +134,9 @@ mod tests {
             include_str!("foci.rs"),
             include_str!("shadows.rs"),
             include_str!("batches.rs"),
+            include_str!("tokens.rs"),
+            include_str!("inbox.rs"),
+            include_str!("triggers.rs"),
             include_str!("tasks.rs"),
         ];
         for line in subjects.iter().flat_map(|subject| subject.lines()) {

@@ -273,6 +273,21 @@ async fn keep(repo: &dyn Repo, results: Vec<OperationResult>) {
     repo.commit(Batch { results, ..Batch::default() }).await.unwrap();
 }
 
+pub async fn results_of_several_shadows_come_in_the_order_asked(repo: Arc<dyn Repo>) {
+    store(&*repo, ["a", "b", "c"].map(shadow)).await;
+    let mut keys = Vec::new();
+    for name in ["a", "b", "c"] {
+        keys.push(the_shadow(&*repo, name).await.key);
+    }
+    let of = |at: usize| ShadowRef::Stored(keys[at]);
+    let (a1, a2, c) = (result(of(0), "t", 1), failure(of(0), "u", 2), result(of(2), "t", 3));
+    keep(&*repo, vec![a1.clone(), c.clone(), a2.clone()]).await;
+    let asked = [keys[2], NO_SHADOW, keys[0], keys[1], keys[2]];
+    let expected = [vec![c.clone()], vec![], vec![a2, a1], vec![], vec![c]];
+    assert_eq!(repo.results_of(&asked).await.unwrap(), expected);
+    assert!(repo.results_of(&[]).await.unwrap().is_empty());
+}
+
 pub async fn results_are_found_by_task_status_and_time(repo: Arc<dyn Repo>) {
     const UUID: &str = "0188f3a2-7b1c-7def-8123-456789000000";
     store(&*repo, ["a", "b", "c", "d"].map(shadow)).await;

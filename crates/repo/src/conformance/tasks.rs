@@ -5,8 +5,10 @@ use std::sync::Arc;
 use tidelock_model::Oid;
 use tidelock_model::object::{FocusType, MatchingRule};
 
-use super::build::{known, names, object, shadow, store_linked, store_users, the_shadow, user, users_by};
-use crate::{Batch, ErrorKind, ObjectType, Repo, ShadowFilter};
+use super::build::{
+    add, hr, known, marks, names, object, retry, shadow, store_linked, store_users, the_shadow, tokens, user, users_by,
+};
+use crate::{Batch, ErrorKind, ObjectType, Repo, ShadowFilter, ShadowRef};
 
 pub async fn the_state_of_a_task_is_the_last_one_stored(repo: Arc<dyn Repo>) {
     let (one, two) = (Oid::new("0188f3a2-7b1c-7def-8123-456789abcdef"), Oid::new("two"));
@@ -44,6 +46,17 @@ pub async fn a_copy_has_everything_and_shares_nothing(repo: Arc<dyn Repo>) {
     repo.ensure_indexed(std::slice::from_ref(&mail)).await.unwrap();
     repo.apply(vec![object("task", Some("t"), "t", "1")], vec![]).await.unwrap();
     store_linked(&*repo, user("ann", &[("mail", "a")]), shadow("a")).await;
+    let live = |key, value: &str| Batch {
+        triggers: vec![add(ShadowRef::Stored(key), retry("t", 1))],
+        inbox: marks(&[(value, None)]).inbox,
+        token: tokens("set", value, 1).token,
+        ..Batch::default()
+    };
+    let live_of = async |repo: &dyn Repo| {
+        let triggers = repo.triggers(the_shadow(repo, "a").await.key).await.unwrap();
+        (repo.tokens_of(&hr()).await.unwrap(), repo.inbox(&hr()).await.unwrap(), triggers)
+    };
+    repo.commit(live(the_shadow(&*repo, "a").await.key, "1")).await.unwrap();
     repo.commit(Batch { task_state: Some((Oid::new("t"), "1".to_owned())), ..Batch::default() }).await.unwrap();
     let run = repo.next_run().await.unwrap();
 
@@ -51,11 +64,15 @@ pub async fn a_copy_has_everything_and_shares_nothing(repo: Arc<dyn Repo>) {
     assert_eq!(the_shadow(&*copy, "a").await, the_shadow(&*repo, "a").await);
     assert_eq!(known(&*copy, "a").await, known(&*repo, "a").await);
     assert_eq!(names(&copy.find(&mail, vec!["a".into()], 9).await.unwrap()[0]), ["ann"]);
+    let before = live_of(&*repo).await;
+    assert_eq!(live_of(&*copy).await, before);
     assert_eq!(copy.task_state(&Oid::new("t")).await.unwrap().as_deref(), Some("1"));
     assert_eq!(copy.objects(&ObjectType::new("task")).await.unwrap().len(), 1);
     assert!(copy.next_run().await.unwrap() > run);
 
     store_linked(&*copy, user("bob", &[("mail", "a")]), shadow("b")).await;
+    copy.commit(live(the_shadow(&*copy, "a").await.key, "2")).await.unwrap();
+    assert_eq!(live_of(&*repo).await, before);
     store_users(&*repo, &[user("eve", &[])]).await;
     let twice = copy.scratch().await.unwrap();
     for (there, users, shadows) in

@@ -52,6 +52,14 @@ impl State {
         StoredShadow { key: ShadowKey(id), shadow, owner: None }
     }
 
+    fn results(&self, shadow: ShadowKey) -> Vec<OperationResult> {
+        let mut results = self.shadows.get(&shadow.0).map(|row| row.results.clone()).unwrap_or_default();
+        for result in &mut results {
+            result.shadow = ShadowRef::Stored(shadow);
+        }
+        results
+    }
+
     fn with_owner(&self, id: i64, row: &Row) -> StoredShadow {
         StoredShadow { owner: row.focus.and_then(|focus| self.stored_focus(focus)), ..self.stored_shadow(id, row) }
     }
@@ -130,19 +138,12 @@ impl Repo for Memory {
     }
 
     async fn results(&self, shadow: ShadowKey) -> Result<Vec<OperationResult>> {
-        let mut results = self.state().shadows.get(&shadow.0).map(|row| row.results.clone()).unwrap_or_default();
-        for result in &mut results {
-            result.shadow = ShadowRef::Stored(shadow);
-        }
-        Ok(results)
+        Ok(self.state().results(shadow))
     }
 
     async fn results_of(&self, shadows: &[ShadowKey]) -> Result<Vec<Vec<OperationResult>>> {
-        let mut found = Vec::with_capacity(shadows.len());
-        for shadow in shadows {
-            found.push(self.results(*shadow).await?);
-        }
-        Ok(found)
+        let state = self.state();
+        Ok(shadows.iter().map(|shadow| state.results(*shadow)).collect())
     }
 
     async fn triggers(&self, shadow: ShadowKey) -> Result<Vec<StoredTrigger>> {

@@ -268,6 +268,9 @@ impl State {
     }
 
     fn mark_messages(&mut self, marks: InboxMarks) {
+        if marks.messages.is_empty() {
+            return;
+        }
         let commits = self.inbox.entry(marks.resource).or_default();
         commits.push(marks.messages.into());
         let mut kept = 0;

@@ -1,6 +1,9 @@
 //! Tests of what only a file can suffer, and of how statements are planned.
 #![allow(clippy::unwrap_used)]
 
+mod crash;
+mod versions;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,7 +13,7 @@ use tempfile::TempDir;
 use tidelock_model::object::{FocusType, MatchingRule};
 use tidelock_model::{Value, Values};
 
-use super::{Mode, Sqlite, open, read};
+use super::{Mode, Sqlite, open, read, triggers};
 use crate::conformance::build::{known, object, shadow, store_linked, store_users, user, users_by};
 use crate::{Error, ErrorKind, ObjectKey, Repo};
 
@@ -48,6 +51,21 @@ fn check_refused(path: &Path, kind: ErrorKind) {
 
 fn run<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
+/// Checks copies of a repository that is open, as crashes leave it: its log cut off between any two pages, and within them.
+fn cuts(path: &Path, mut check: impl FnMut(&Path)) {
+    const HEADER: usize = 32;
+    const FRAME: usize = 24 + 4096;
+    let (file, log) = (fs::read(path).unwrap(), fs::read(path.with_extension("db-wal")).unwrap());
+    assert!(log.len() > HEADER + FRAME, "there is a log to cut");
+    let ends = (HEADER..=log.len()).step_by(FRAME).flat_map(|end| [end.saturating_sub(7), end]);
+    for end in [0, 20].into_iter().chain(ends) {
+        let (_folder, copy) = folder();
+        fs::write(&copy, &file).unwrap();
+        fs::write(copy.with_extension("db-wal"), &log[..end]).unwrap();
+        check(&copy);
+    }
 }
 
 #[test]
@@ -280,6 +298,12 @@ fn the_log_does_not_grow_without_bound() {
 
 /// The plan of a statement: no table is read through, and the array leads.
 fn check_plan(sql: &str) {
+    let plan = plan(sql);
+    assert!(plan[0].starts_with("SCAN a VIRTUAL TABLE"), "{plan:?}");
+    assert!(plan[1..].iter().all(|step| !step.starts_with("SCAN")), "{plan:?}");
+}
+
+fn plan(sql: &str) -> Vec<String> {
     let (_folder, path) = folder();
     let (db, _) = open::open(&path, Mode::ReadWrite, Duration::ZERO).unwrap();
     let connection = db.unwrap().connection;
@@ -292,8 +316,7 @@ fn check_plan(sql: &str) {
     while let Some(row) = rows.next().unwrap() {
         plan.push(row.get(3).unwrap());
     }
-    assert!(plan[0].starts_with("SCAN a VIRTUAL TABLE"), "{plan:?}");
-    assert!(plan[1..].iter().all(|step| !step.starts_with("SCAN")), "{plan:?}");
+    plan
 }
 
 #[test]
@@ -322,4 +345,14 @@ fn no_statement_of_the_data_path_reads_a_table_through() {
     check_plan(read::FIND);
     check_plan(&read::load_sql());
     check_plan(&read::projections_sql());
+    check_plan(read::RESULTS_OF);
+}
+
+#[test]
+fn due_triggers_are_read_in_the_order_of_an_index() {
+    // Two parts, merged: those of the time that a page begins in, then the later ones.
+    let plan = plan(triggers::DUE);
+    let searches: Vec<_> = plan.iter().filter_map(|step| step.strip_prefix("SEARCH retry USING INDEX retry_at ")).collect();
+    assert_eq!(searches, ["(at=? AND rowid>?)", "(at>? AND at<?)"], "{plan:?}");
+    assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE") && !step.starts_with("SCAN")), "{plan:?}");
 }

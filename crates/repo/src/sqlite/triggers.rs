@@ -10,9 +10,13 @@ use super::names::Names;
 use super::read::sql_limit;
 use crate::{Retry, ShadowKey, StoredTrigger, TriggerKey};
 
+// In two parts, which SQLite merges: of `(at, id) > (?2, ?3)` it takes the time alone to the index, and each page would
+// read again all those of its time that earlier pages have had.
 pub(super) const DUE: &str = "
-    SELECT id, shadow, task_activity, at, attempt, interval, attempts FROM retry
-    WHERE at <= ?1 AND (at, id) > (?2, ?3) ORDER BY at, id LIMIT ?4";
+    SELECT id, shadow, task_activity, at, attempt, interval, attempts FROM retry WHERE at = ?2 AND id > ?3 AND at <= ?1
+    UNION ALL
+    SELECT id, shadow, task_activity, at, attempt, interval, attempts FROM retry WHERE at > ?2 AND at <= ?1
+    ORDER BY at, id LIMIT ?4";
 
 /// Triggers that are due.
 pub(super) fn due(db: &mut Db, until: Timestamp, after: Option<TriggerKey>, limit: usize) -> Attempt<Vec<StoredTrigger>> {
