@@ -39,8 +39,7 @@ fn a_directory_is_listened_to_however_often_the_run_is_killed() {
 /// Changes, runs that are killed, and a run that is not: again and again.
 fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: u32) {
     world.change(random);
-    let (mut duration, answer) = kill::timed(&world.home, run);
-    let _ = answer.expect_exit(0);
+    let mut duration = world.run(run);
     world.check(random);
     let (mut killed, kills) = (0, kill::kills(few, many));
     while killed < kills {
@@ -48,7 +47,7 @@ fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: 
         match kill::start_and_kill(&world.home, run, kill::moment(random, duration)) {
             Fate::Killed => killed += 1,
             Fate::Ended(0) => {}
-            // A listener that lost its position: see below.
+            // A listener that lost its position: the next run will say so.
             Fate::Ended(2) if run == LISTEN => {}
             Fate::Ended(exit) => panic!("the run ended with {exit} (seed {})", random.seed),
         }
@@ -58,23 +57,11 @@ fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: 
             world.server.run().unwrap();
         }
         if random.below(2) == 0 {
-            let (took, answer) = kill::timed(&world.home, run);
-            // Whoever listens cannot be told what is left, and says that somebody must catch up.
-            if run == LISTEN && answer.exit == Some(2) && answer.stdout.contains("token-expired") {
-                world.catch_up();
-                continue;
-            }
-            let _ = answer.expect_exit(0);
-            duration = (duration + took) / 2;
+            duration = (duration + world.run(run)) / 2;
             world.check(random);
         }
     }
-    let answer = world.home.json(run);
-    if run == LISTEN && answer.exit == Some(2) && answer.stdout.contains("token-expired") {
-        world.catch_up();
-    } else {
-        let _ = answer.expect_exit(0);
-    }
+    let _ = world.run(run);
     world.check(random);
 }
 
@@ -160,11 +147,19 @@ impl World {
         let _ = self.home.json(["run", "import.xml"]).expect_exit(0);
     }
 
-    /// What an operator does whose listener has lost its position.
-    fn catch_up(&self) {
-        let _ = self.home.tidelock(["token", "reset", "listen.xml"]).expect_exit(0);
-        let _ = self.home.json(LISTEN).expect_exit(0);
-        let _ = self.home.json(["run", "reconcile.xml"]).expect_exit(0);
+    /// Runs a task to its end. Where the server has forgotten which entries were deleted, a listener, who cannot be told what is left,
+    /// says that somebody must catch up; then that is done as it says.
+    fn run(&self, run: &[&str]) -> Duration {
+        let (took, answer) = kill::timed(&self.home, run);
+        if run == LISTEN && answer.exit == Some(2) {
+            assert_eq!(answer.json()["error"]["code"], "token-expired", "{answer}");
+            let _ = self.home.tidelock(["token", "reset", "listen.xml"]).expect_exit(0);
+            let _ = self.home.json(run).expect_exit(0);
+            let _ = self.home.json(["run", "reconcile.xml"]).expect_exit(0);
+        } else {
+            let _ = answer.expect_exit(0);
+        }
+        took
     }
 
     /// Some entries come, change, are renamed, move with all that is below them, or go.

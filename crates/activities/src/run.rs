@@ -420,7 +420,7 @@ impl End {
             ErrorKind::TokenExpired => (
                 RunStatus::PermanentError,
                 "token-expired",
-                "run a reconciliation, so that nothing is missed, then `tidelock token reset TASK`, and run this task again",
+                "`tidelock token reset TASK`, run this task once, so that it takes a new position, and then a reconciliation, which finds what was missed",
             ),
             ErrorKind::Config | ErrorKind::Unsupported => {
                 (RunStatus::PermanentError, "resource-configuration", "correct the connector configuration of the resource")
