@@ -1,6 +1,7 @@
 //! The resolution matrix: what each activity makes of kind, intent and object class, in both profiles.
 //!
-//! Everything in which activities and profiles differ is in [`MATRIX`]; the code around it asks no activity's name.
+//! Everything in which activities and profiles differ is in [`MATRIX`]; the code around it asks no activity's name. The
+//! documentation, `object-sets.md`, is made from it.
 
 use tidelock_model::definition::QueryApplication;
 
@@ -202,5 +203,7 @@ const fn line(
     Rules { profile, activity, cells, selects, source, check, query, search_options, failed_objects }
 }
 
+#[cfg(test)]
+mod documentation;
 #[cfg(test)]
 mod tests;

@@ -386,7 +386,8 @@ fn numbers_and_truth_values_are_read_from_text() {
         requestable "false": Boolean(false)
         requestable "0": Boolean(false)
         requestable "yes": 'requestable' must be true or false, and the value given is not
-    "#]].assert_eq(&shown);
+    "#]]
+    .assert_eq(&shown);
 }
 
 proptest! {

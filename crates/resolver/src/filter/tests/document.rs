@@ -218,7 +218,9 @@ fn a_text_that_is_no_name_stays_a_text_where_names_are_compared() {
 
 #[test]
 fn a_name_with_odd_letters_stays_the_same_however_often_it_is_written() {
-    for odd in ["objectClass = 'a:b=#'", "objectClass = 'a:b/c'", "objectClass = 'a:'", "objectClass = '#a:b'", "objectClass = '##'"] {
+    for odd in
+        ["objectClass = 'a:b=#'", "objectClass = 'a:b/c'", "objectClass = 'a:'", "objectClass = '#a:b'", "objectClass = '##'"]
+    {
         let once = from_node(&to_node(&filter(odd))).unwrap();
         assert_eq!(from_node(&to_node(&once)), Ok(once), "{odd}");
     }
