@@ -119,7 +119,7 @@ fn beside(path: &Path) -> [std::path::PathBuf; 2] {
     })
 }
 
-fn newest() -> i64 {
+pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

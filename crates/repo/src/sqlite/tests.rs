@@ -14,8 +14,10 @@ use tidelock_model::object::{FocusType, MatchingRule};
 use tidelock_model::{Value, Values};
 
 use super::{Mode, Sqlite, open, read, triggers};
-use crate::conformance::build::{known, object, shadow, store_linked, store_users, user, users_by};
-use crate::{Error, ErrorKind, ObjectKey, Repo};
+use crate::conformance::build::{
+    add, create, hr, known, object, retry, shadow, store_linked, store_users, token, user, users_by,
+};
+use crate::{Batch, Error, ErrorKind, INBOX_KEPT, InboxEntry, InboxMarks, ObjectKey, Repo, ShadowRef};
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -355,4 +357,45 @@ fn due_triggers_are_read_in_the_order_of_an_index() {
     let searches: Vec<_> = plan.iter().filter_map(|step| step.strip_prefix("SEARCH retry USING INDEX retry_at ")).collect();
     assert_eq!(searches, ["(at=? AND rowid>?)", "(at>? AND at<?)"], "{plan:?}");
     assert!(plan.iter().all(|step| !step.contains("TEMP B-TREE") && !step.starts_with("SCAN")), "{plan:?}");
+}
+
+fn number(path: &Path, sql: &str) -> i64 {
+    Connection::open(path).unwrap().query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_commit_costs_the_inbox_one_row_and_old_rows_go() {
+    const BATCH: usize = 1_000;
+    let (_folder, path) = folder();
+    let repo = opened(&path, Mode::ReadWrite).unwrap();
+    let rows = || number(&path, "SELECT count(*) FROM inbox") as usize;
+    for nth in 1..=INBOX_KEPT / BATCH + 20 {
+        let messages = (0..BATCH).map(|at| InboxEntry::settled(format!("{nth}-{at}"))).collect();
+        run(repo.commit(Batch { inbox: Some(InboxMarks { resource: hr(), messages }), ..Batch::default() })).unwrap();
+        // Two more: old ones go in bundles.
+        assert!(rows() == nth || (INBOX_KEPT / BATCH..=INBOX_KEPT / BATCH + 2).contains(&rows()), "{} after {nth}", rows());
+    }
+    run(repo.commit(Batch { inbox: Some(InboxMarks { resource: hr(), messages: vec![] }), ..Batch::default() })).unwrap();
+    assert!(rows() <= INBOX_KEPT / BATCH + 2);
+}
+
+#[test]
+fn a_batch_without_tokens_messages_and_triggers_touches_none_of_their_tables() {
+    let (_folder, path) = folder();
+    let repo = opened(&path, Mode::ReadWrite).unwrap();
+    let other = Connection::open(&path).unwrap();
+    other.execute_batch("DROP TABLE token; DROP TABLE object_set; DROP TABLE inbox; DROP TABLE retry").unwrap();
+    run(store_linked(&repo, user("ann", &[]), shadow("a")));
+    assert!(run(repo.commit(Batch { token: Some(token("set", "1", 1)), ..Batch::default() })).is_err());
+}
+
+#[test]
+fn triggers_go_with_their_shadow() {
+    let (_folder, path) = folder();
+    let repo = opened(&path, Mode::ReadWrite).unwrap();
+    let triggers = vec![add(ShadowRef::New(0), retry("t", 1)), add(ShadowRef::New(1), retry("t", 1))];
+    let shadows = ["a", "b"].map(|name| create(shadow(name), None)).to_vec();
+    run(repo.commit(Batch { shadows, triggers, ..Batch::default() })).unwrap();
+    run(repo.write("delete a shadow", |db| Ok(db.connection.execute("DELETE FROM shadow WHERE identifier = 'a'", [])?))).unwrap();
+    assert_eq!(number(&path, "SELECT count(*) FROM retry"), 1);
 }

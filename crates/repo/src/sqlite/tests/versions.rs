@@ -7,13 +7,13 @@ use rusqlite::Connection;
 use tidelock_model::object::{FocusType, MatchingRule, Situation};
 use tidelock_model::{Oid, Timestamp};
 
-use super::{cuts, folder, opened, refusal, run};
+use super::{check_refused, cuts, folder, open, opened, refusal, run};
 use crate::conformance::build::{
     failure, fingerprint, hr, known, marks, result, retry, the_shadow, the_user, tokens, users_by, values,
 };
 use crate::{Batch, ErrorKind, Mode, NewTrigger, ObjectKey, ObjectType, Repo, ShadowFilter, ShadowRef, TriggerChange};
 
-const VERSION_1: &str = include_str!("../version-1.sql");
+const VERSION_1: &str = include_str!("version-1.sql");
 
 fn make_version_1(path: &Path) {
     Connection::open(path).unwrap().execute_batch(VERSION_1).unwrap();
@@ -88,6 +88,67 @@ fn a_repository_of_version_1_is_not_changed_by_reading() {
     assert_eq!(refused.kind(), ErrorKind::Storage);
     assert!(refused.help().is_some() && refused.to_string().contains("older version"), "{refused}");
     assert!(fs::read(&path).unwrap() == before);
+}
+
+fn version(path: &Path) -> i64 {
+    Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn an_upgrade_that_breaks_off_leaves_version_1() {
+    let (_folder, path) = folder();
+    make_version_1(&path);
+    let old = schema(&path);
+    let upgraded = opened(&path, Mode::ReadWrite).unwrap();
+    let new = schema(&path);
+    assert_ne!(old, new);
+    let mut versions = Vec::new();
+    cuts(&path, |path| {
+        let version = version(path);
+        assert_eq!(schema(path), if version == 1 { old.clone() } else { new.clone() });
+        versions.push(version);
+    });
+    drop(upgraded);
+    assert!(versions.is_sorted(), "{versions:?}");
+    versions.dedup();
+    assert_eq!(versions, [1, 2]);
+}
+
+#[test]
+fn an_upgrade_that_fails_leaves_version_1() {
+    let (_folder, path) = folder();
+    make_version_1(&path);
+    // In the way of one of the tables that version 2 brings.
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE retry (x)").unwrap();
+    let before = schema(&path);
+    let refused = refusal(&path, Mode::ReadWrite);
+    assert_eq!(refused.kind(), ErrorKind::Corrupt);
+    assert!(refused.help().is_some());
+    assert_eq!((version(&path), schema(&path)), (1, before));
+    Connection::open(&path).unwrap().execute_batch("DROP TABLE retry").unwrap();
+    check_content(&path, Mode::ReadWrite);
+    check_new(&path);
+}
+
+#[test]
+fn a_repository_of_a_version_to_come_is_refused_and_left_alone() {
+    let (_folder, path) = folder();
+    make_version_1(&path);
+    let next = open::newest() + 1;
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", next).unwrap();
+    check_refused(&path, ErrorKind::Newer);
+    let refused = refusal(&path, Mode::ReadWrite);
+    assert!(refused.to_string().contains("written by a newer version of Tidelock"), "{refused}");
+    // Also while it is still in the log alone that it is newer.
+    let (_folder, path) = folder();
+    make_version_1(&path);
+    let other = Connection::open(&path).unwrap();
+    other.pragma_update(None, "user_version", next).unwrap();
+    for mode in [Mode::ReadWrite, Mode::ReadOnly] {
+        assert_eq!(refusal(&path, mode).kind(), ErrorKind::Newer);
+    }
+    drop(other);
+    assert_eq!(version(&path), next);
 }
 
 #[test]
