@@ -242,6 +242,38 @@ fn a_task_is_found_by_file_by_oid_and_by_name() {
     }
 }
 
+fn token_document() -> Value {
+    json!({
+        "task": { "oid": "text", "name": "text" }, "resource": { "oid": "text", "name": "text" }, "objectSet": "text",
+        "token": "text?", "storedAt": "text?", "history": [{ "token": "text", "storedAt": "text" }],
+    })
+}
+
+#[test]
+fn token_shows_sets_and_resets_how_far_a_live_synchronization_is() {
+    let home = Home::with_example();
+    let _ = home.json(["run", "import.xml"]).expect_exit(1);
+    let task = home.read("reconcile.yaml").replace("reconciliation:", "liveSynchronization:").replace("b8e03", "b8e09");
+    home.write("live.yaml", task.replace("name: Reconcile", "name: Follow"));
+    let before = home.json(["token", "show", "live.yaml"]).expect_exit(0).json();
+    check(&before, &token_document(), "token");
+    assert_eq!((&before["token"], &before["storedAt"], &before["history"]), (&Value::Null, &Value::Null, &json!([])));
+    let run = home.json(["run", "live.yaml"]).expect_exit(0).json();
+    check(&run, &run_document(), "run");
+    check(&run["activities"][0]["token"], &json!({ "before": "text?", "after": "text" }), "token of a run");
+    for arguments in [&["show", "live.yaml"][..], &["set", "live.yaml", "17"], &["set", "live.yaml", "base64:AAE="]] {
+        let shown = home.json(["token"].iter().chain(arguments)).expect_exit(0).json();
+        check(&shown, &token_document(), "token");
+        assert!(shown["token"].is_string() && shown["storedAt"].is_string(), "{shown:#}");
+    }
+    let shown = home.json(["token", "show", "live.yaml"]).expect_exit(0).json();
+    assert_eq!((&shown["token"], &shown["history"][0]["token"]), (&json!("base64:AAE="), &json!("17")));
+    let reset = home.json(["token", "reset", "live.yaml"]).expect_exit(0).json();
+    assert_eq!((&reset["token"], &reset["history"]), (&Value::Null, &json!([])));
+    let wrong = home.json(["token", "reset", "reconcile.yaml"]).expect_exit(3).json();
+    check(&wrong, &json!({ "error": diagnostic(), "diagnostics": [diagnostic()] }), "token");
+}
+
 #[test]
 fn the_home_and_repository_can_lie_elsewhere() {
     let home = Home::with_example();
@@ -259,7 +291,15 @@ fn the_home_and_repository_can_lie_elsewhere() {
 #[test]
 fn wrong_usage_is_64_and_help_is_0() {
     let home = Home::new();
-    for arguments in [&[][..], &["run"], &["no-such-command"], &["get", "nonsense"], &["run", "--mode", "nonsense", "x.xml"]] {
+    for arguments in [
+        &[][..],
+        &["run"],
+        &["no-such-command"],
+        &["get", "nonsense"],
+        &["run", "--mode", "nonsense", "x.xml"],
+        &["run", "x.xml", "--until-idle", "soon"],
+        &["token", "set", "x.xml"],
+    ] {
         let answer = home.tidelock(arguments);
         assert_eq!(answer.exit, Some(64), "{answer}");
         assert!(answer.stdout.is_empty(), "{answer}");

@@ -226,7 +226,16 @@ impl Producer {
         let notes = audit::notes(home);
         for (id, expected) in &self.expected {
             let applied: Vec<Step> = notes.get(id).into_iter().flatten().map(step).collect();
-            assert_eq!(applied, *expected, "what happened to {id} (seed {seed})");
+            let same = applied.iter().zip(expected).take_while(|(one, other)| one == other).count();
+            let near = |steps: &[Step]| steps[same.saturating_sub(3)..steps.len().min(same + 4)].to_vec();
+            assert!(
+                applied == *expected,
+                "{id} went through {} steps rather than {}, and around the first that differs through {:?} rather than {:?} (seed {seed})",
+                applied.len(),
+                expected.len(),
+                near(&applied),
+                near(expected)
+            );
         }
         assert_eq!(notes.len(), self.expected.len());
         let last = self.expected.iter().filter_map(|(id, steps)| match steps.last() {

@@ -137,9 +137,7 @@ impl Bench {
 
             let queue = broker.fill(&format!("engine-{run}"), (0..self.events).map(|nth| self.message(nth)))?;
             let home = self.fresh_home(broker, &queue)?;
-            let mut cost = self.listen(&home, IDLE)?;
-            cost.wall = cost.wall.saturating_sub(IDLE);
-            engine.push(cost);
+            engine.push(self.listen(&home, IDLE)?);
             check(&home, &expected).with_context(|| format!("after {job}"))?;
             broker.remove(&queue)?;
         }
@@ -230,11 +228,12 @@ impl Bench {
         Ok(took)
     }
 
-    /// Runs the engine until nothing arrives any more.
+    /// Runs the engine until nothing arrives any more; the time that it waits for that is not counted.
     fn listen(&self, home: &Path, idle: Duration) -> Result<Cost> {
-        let idle = idle.as_secs().to_string();
-        let arguments = ["--format", "json", "--quiet", "run", "listen.xml", "--until-idle", &idle];
-        measure::run(self.tidelock(home).args(arguments)).context("the engine")
+        let seconds = idle.as_secs().to_string();
+        let arguments = ["--format", "json", "--quiet", "run", "listen.xml", "--until-idle", &seconds];
+        let cost = measure::run(self.tidelock(home).args(arguments)).context("the engine")?;
+        Ok(Cost { wall: cost.wall.saturating_sub(idle), ..cost })
     }
 
     /// A copy of the repository with the accounts, whose resource also has this queue.

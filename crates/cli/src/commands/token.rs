@@ -75,8 +75,8 @@ async fn change(session: &Session, task: &str, change: Change) -> Result<Exit, F
         },
         Change::Reset => (
             None,
-            "The next run takes the position of its moment and processes nothing: what changes until then is found only by a \
-             reconciliation.",
+            "The next run takes the position of its moment and processes nothing. What has changed until then is found only by a \
+             reconciliation: run one after that.",
         ),
     };
     let token = TokenChange { key: target.key.clone(), value, at: SystemClock.now() };
