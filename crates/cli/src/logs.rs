@@ -17,7 +17,9 @@ pub(crate) fn start(global: &Global, output: &Output) {
         (_, 2) => "debug",
         (_, _) => "trace",
     };
-    let filter = EnvFilter::try_from_env("TIDELOCK_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+    // lapin tells of every frame, with what is in messages, and of what our own connector tells of already.
+    let usual = || EnvFilter::new(format!("{level},lapin=off"));
+    let filter = EnvFilter::try_from_env("TIDELOCK_LOG").unwrap_or_else(|_| usual());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(output.colour_on_stderr())

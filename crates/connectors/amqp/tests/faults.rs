@@ -7,6 +7,7 @@ mod broker;
 use std::time::{Duration, Instant};
 
 use broker::{Kind, PATIENCE, Queue, about, config, connector, failure, name, next};
+use lapin::types::AMQPValue;
 use tidelock_amqp::{Amqp, AmqpConfig, DeadLetterTarget};
 use tidelock_connector_api::{AsyncUpdates, BoxStream, Connector, Delivery, ErrorKind, Listening, Result};
 use tidelock_messages::Secret;
@@ -36,9 +37,9 @@ async fn comes_to_be(connector: &Amqp, deliveries: &mut BoxStream<'_, Result<Del
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broker_that_dies_and_comes_again_delivers_everything_in_its_order_again() {
-    for kind in [Kind::Quorum, Kind::Classic] {
+    for (kind, single) in [(Kind::Quorum, false), (Kind::Quorum, true), (Kind::Classic, false)] {
         let mut server = RabbitMq::start().unwrap();
-        let queue = Queue::of(&server, kind).await;
+        let queue = Queue::with(&server, kind, &[("x-single-active-consumer", AMQPValue::Boolean(single))]).await;
         // RabbitMQ 3.10 does not find a quorum queue again that it was killed with in its first second.
         tokio::time::sleep(Duration::from_secs(2)).await;
         let ids: Vec<String> = (0..20).map(|number| format!("p{number}")).collect();
@@ -47,6 +48,8 @@ async fn a_broker_that_dies_and_comes_again_delivers_everything_in_its_order_aga
         }
         let mut config = queue.config();
         config.prefetch = 10;
+        // With a single active consumer, the broker itself keeps the order.
+        config.exclusive = !single;
         let connector = connector(config);
         let mut deliveries = connector.deliveries();
         let mut taken = Vec::new();

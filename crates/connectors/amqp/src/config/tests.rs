@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 use expect_test::{Expect, expect};
+use tidelock_messages::BUNDLE_NAMESPACE;
+use tidelock_model::definition::{Definition, read_file};
 use tidelock_model::document::{self, Format};
 
 use super::uri::parse;
@@ -234,4 +236,44 @@ fn addresses_are_read_to_the_letter() {
         amqp:host -> it does not begin with amqp:// or amqps://
          -> it does not begin with amqp:// or amqps://
     "#]].assert_eq(&read);
+}
+
+#[test]
+fn the_example_of_the_readme_is_one() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("```xml").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    // The classes that another connector would bring.
+    let classes = "<async:schema><class><name>person</name><identifier>id</identifier>\
+                   <attribute><name>id</name></attribute></class></async:schema></connectorConfiguration>";
+    let text = format!(
+        r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3"><name>queue</name>{}</resource>"#,
+        example.replace("</connectorConfiguration>", classes)
+    );
+    let (definitions, diagnostics) = read_file(text.as_bytes(), None, Format::Xml);
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
+    let configuration = resource.connector_configuration.as_ref().unwrap();
+    let amqp = open(configuration, None, Path::new("/definitions")).map_err(|found| format!("{found:?}")).unwrap();
+    assert_eq!(amqp.warnings(), []);
+    assert_eq!(amqp.config().virtual_host, "hr");
+    let target = DeadLetterTarget { exchange: String::new(), routing_key: Some("person-changes-rejected".to_owned()) };
+    assert_eq!(amqp.config().dead_letters, Some(target));
+}
+
+#[test]
+fn a_source_that_is_another_is_refused() {
+    let text = format!(
+        r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3" xmlns:a="{BUNDLE_NAMESPACE}"><name>q</name>
+           <connectorConfiguration><a:sources><nats><url>nats://localhost</url></nats></a:sources>
+           <a:schema><class><name>c</name><identifier>id</identifier><attribute><name>id</name></attribute></class></a:schema>
+           </connectorConfiguration></resource>"#
+    );
+    let (definitions, _) = read_file(text.as_bytes(), None, Format::Xml);
+    let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
+    let found = open(resource.connector_configuration.as_ref().unwrap(), None, Path::new("/")).map(drop).unwrap_err();
+    let found: String = found.iter().map(show).collect();
+    expect![[r#"
+        2: Error unsupported-source: this is no source of AMQP 0-9-1 (give an amqp091, as in <sources><amqp091>…</amqp091></sources>)
+    "#]].assert_eq(&found);
 }
