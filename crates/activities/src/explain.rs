@@ -257,7 +257,7 @@ fn of_set(known: Explanation, activity: ActivityKind, defined: &ResourceObjectSe
         shadows: goes_through_shadows(activity).then(|| shadows(&set.shadow_filter)),
         no_fetch: set.no_fetch,
         failed_objects: set.failed.as_ref().map(failed),
-        base_query: Some(set.base_query.clone()).filter(|query| !query.is_empty()),
+        base_query: Some(set.base_query.clone()).filter(|query| !matches!(&**query, "" | ". all")),
         query: set.query.clone(),
         query_application: set.query_application.map(|application| application.as_str().to_owned()),
         paging: set.paging.as_ref().map(|paging| {

@@ -163,7 +163,9 @@ async fn check_task(engine: &Engine, definitions: &dyn Definitions, task: &Task)
         check_sets(engine, definitions, activity, &mut found).await?;
         return Ok(found);
     }
-    match tidelock_activities::prepare(engine, definitions, task, &Options::default()).await {
+    // That a resource cannot do what a task needs may change without the definitions.
+    let options = Options { explaining: true, ..Options::default() };
+    match tidelock_activities::prepare(engine, definitions, task, &options).await {
         Ok(prepared) => Ok(prepared.diagnostics().clone()),
         Err(RunError::Definition { diagnostics, .. }) => Ok(diagnostics),
         Err(RunError::NotBegun(report)) => {
