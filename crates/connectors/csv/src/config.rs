@@ -68,6 +68,8 @@ enum Use {
     Honoured,
     /// It concerns writing only, which makes no difference to reading.
     Writing,
+    /// It is decided elsewhere: the program says where snapshots are kept, and which are still needed.
+    Elsewhere,
     /// It would make a difference, and does not.
     NotSupported,
     /// The same, if it says `true`.
@@ -94,12 +96,12 @@ const PROPERTIES: &[(&str, Use)] = &[
     ("nameAttribute", Use::Honoured),
     ("objectClassDefinition", Use::NotSupported),
     ("passwordAttribute", Use::Honoured),
-    ("preserveOldSyncFiles", Use::NotSupported),
+    ("preserveOldSyncFiles", Use::Elsewhere),
     ("quote", Use::Honoured),
     ("quoteMode", Use::Writing),
     ("readOnly", Use::Writing),
     ("recordSeparator", Use::Writing),
-    ("tmpFolder", Use::NotSupported),
+    ("tmpFolder", Use::Elsewhere),
     ("trailingDelimiter", Use::Honoured),
     ("trim", Use::Honoured),
     ("uniqueAttribute", Use::Honoured),
@@ -214,8 +216,14 @@ impl<'a> Reader<'a> {
             self.diagnostics.push(error.with_help("keep one of them"));
             return;
         }
+        if matches!(usage, Use::Elsewhere) {
+            let message =
+                format!("the property '{name}' is not used: snapshots for live synchronization are kept with the repository");
+            let help = format!("remove '{name}': a snapshot is kept as long as a synchronization token needs it, and no longer");
+            self.diagnostics.push(Diagnostic::warning("not-supported", place, message).with_help(help));
+        }
         let supported = match usage {
-            Use::Honoured | Use::Writing => true,
+            Use::Honoured | Use::Writing | Use::Elsewhere => true,
             Use::NotSupported => false,
             Use::NotSupportedIfTrue => !property.values.iter().any(|(value, _)| value.trim().eq_ignore_ascii_case("true")),
         };

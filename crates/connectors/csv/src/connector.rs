@@ -14,6 +14,7 @@ use tidelock_model::{Diagnostic, Diagnostics};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::CsvConfig;
+use crate::live_sync::Held;
 use crate::object::Objects;
 use crate::reader::{self, Page, Wanted};
 use crate::{query, schema};
@@ -27,13 +28,14 @@ pub struct Csv {
     config: Arc<CsvConfig>,
     warnings: Diagnostics,
     state: Option<Arc<Path>>,
+    held: Held,
 }
 
 impl Csv {
     /// A connector for a configuration. The file is not touched before it is needed.
     #[must_use]
     pub fn new(config: CsvConfig) -> Self {
-        Self { config: Arc::new(config), warnings: Vec::new(), state: None }
+        Self { config: Arc::new(config), warnings: Vec::new(), state: None, held: Held::default() }
     }
 
     /// The same with a folder of its own, in which snapshots of the file are kept for live synchronization; without one, there is
@@ -62,6 +64,10 @@ impl Csv {
 
     pub(crate) fn state_folder(&self) -> Option<&Path> {
         self.state.as_deref()
+    }
+
+    pub(crate) fn held(&self) -> &Held {
+        &self.held
     }
 
     pub(crate) fn with_warnings(mut self, warnings: Diagnostics) -> Self {

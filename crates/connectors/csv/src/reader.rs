@@ -15,7 +15,7 @@ use tokio::sync::mpsc::Sender;
 use crate::config::CsvConfig;
 use crate::record::{Flaw, MAX_FIELDS, MAX_RECORD, Next, Record, Tokenizer};
 use crate::schema::Columns;
-use crate::source::Source;
+use crate::source::{Digest, Source};
 
 /// Rows that are handed over at once.
 pub(crate) struct Page {
@@ -85,13 +85,8 @@ pub(crate) fn estimate(config: &CsvConfig) -> Result<u64> {
 
 /// One pass over the file. `None` if nobody listens any more.
 fn read(config: &CsvConfig, wanted: Option<&Wanted>, pages: &Sender<Page>) -> Result<Option<Completeness>> {
-    let mut reader = Reader::open(config)?;
-    let Some(columns) = reader.columns()? else {
-        return Ok(Some(reader.verdict(None, None)));
-    };
-    let columns = Arc::new(columns);
-    let mut seen = 0;
-    let mut truncated = None;
+    let mut rows = Rows::open(config)?;
+    let columns = rows.columns();
     let mut more = true;
     while more {
         let mut page = Page::new(&columns);
@@ -99,24 +94,16 @@ fn read(config: &CsvConfig, wanted: Option<&Wanted>, pages: &Sender<Page>) -> Re
             if page.is_full() {
                 break;
             }
-            more = reader.next()?;
-            if !more {
-                break;
-            }
-            seen += 1;
-            match reader.row(&columns) {
-                Ok((text, identifier)) => {
+            match rows.next()? {
+                Some(Row::Good { identifier, text, record }) => {
                     if wanted.is_none_or(|wanted| wanted.has(identifier)) {
-                        page.push(text, &reader.record);
+                        page.push(text, record);
                     }
                 }
-                Err(problem) => {
-                    let place = place(&reader.record);
-                    if !reader.record.terminated && problem.may_be_a_cut() {
-                        truncated = Some(format!("the file seems to end within {place}: {problem}"));
-                    }
-                    let about = reader.about(&columns, &problem);
-                    page.entries.push(Entry::Item(Err(Error::invalid_data(format!("{place}: {problem}")).about(about))));
+                Some(Row::Bad(_, error)) => page.entries.push(Entry::Item(Err(error))),
+                None => {
+                    more = false;
+                    break;
                 }
             }
         }
@@ -125,7 +112,83 @@ fn read(config: &CsvConfig, wanted: Option<&Wanted>, pages: &Sender<Page>) -> Re
             return Ok(None);
         }
     }
-    Ok(Some(reader.verdict(Some(seen), truncated)))
+    Ok(Some(rows.verdict()))
+}
+
+/// The rows of the file, one after the other, and whether they were all.
+pub(crate) struct Rows<'a> {
+    reader: Reader<'a>,
+    columns: Option<Arc<Columns>>,
+    seen: u64,
+    truncated: Option<String>,
+}
+
+/// What a row of the file is.
+pub(crate) enum Row<'r> {
+    /// One that can be read.
+    Good {
+        /// Its identifier, never blank.
+        identifier: &'r str,
+        /// Its fields, one behind the other; [`Record::field`] takes one out.
+        text: &'r str,
+        record: &'r Record,
+    },
+    /// One that cannot: its number, and the error that stands for it.
+    Bad(u64, Error),
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn open(config: &'a CsvConfig) -> Result<Self> {
+        Self::of(Reader::open(config)?)
+    }
+
+    /// The same, making a digest of the bytes on the way.
+    pub(crate) fn open_digesting(config: &'a CsvConfig) -> Result<Self> {
+        let mut reader = Reader::open(config)?;
+        reader.source.make_digest();
+        Self::of(reader)
+    }
+
+    fn of(mut reader: Reader<'a>) -> Result<Self> {
+        let columns = reader.columns()?.map(Arc::new);
+        Ok(Self { reader, columns, seen: 0, truncated: None })
+    }
+
+    /// The columns; none of them if the file has not even a header.
+    pub(crate) fn columns(&self) -> Arc<Columns> {
+        self.columns.clone().unwrap_or_default()
+    }
+
+    /// The next row; none at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Row<'_>>> {
+        let Some(columns) = &self.columns else { return Ok(None) };
+        if !self.reader.next()? {
+            return Ok(None);
+        }
+        self.seen += 1;
+        let Reader { config, record, source, .. } = &self.reader;
+        match row(config, source, record, columns) {
+            Ok((text, identifier)) => Ok(Some(Row::Good { identifier, text, record })),
+            Err(problem) => {
+                let place = place(record);
+                if !record.terminated && problem.may_be_a_cut() {
+                    self.truncated = Some(format!("the file seems to end within {place}: {problem}"));
+                }
+                let about = about(config, record, columns, &problem);
+                Ok(Some(Row::Bad(record.row, Error::invalid_data(format!("{place}: {problem}")).about(about))))
+            }
+        }
+    }
+
+    /// Whether these were all rows of a file that was whole. To be asked at the end.
+    pub(crate) fn verdict(&self) -> Completeness {
+        self.reader.verdict(self.columns.as_ref().map(|_| self.seen), self.truncated.clone())
+    }
+
+    /// The digest and the number of the bytes that were read. To be asked at the end.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.reader.source.digest()
+    }
 }
 
 /// The file, record by record.
@@ -190,32 +253,6 @@ impl<'a> Reader<'a> {
         }
         let cells = (0..self.record.fields).map(|index| self.config.value(self.record.field(text, index)));
         Columns::new(self.config, cells).map(Some)
-    }
-
-    /// The text and the identifier of the row at hand, or what is wrong with it.
-    fn row(&self, columns: &Columns) -> Result<(&str, &str), Problem> {
-        let text = text(&self.record, &self.source)?;
-        let expected = columns.names.len();
-        if self.record.fields != expected {
-            return Err(Problem::Fields { found: self.record.fields, expected });
-        }
-        let identifier = self.config.value(self.record.field(text, columns.unique));
-        if identifier.trim().is_empty() {
-            return Err(Problem::NoIdentifier(Arc::clone(&columns.names[columns.unique])));
-        }
-        Ok((text, identifier))
-    }
-
-    /// Which object a row stands for that has a problem. A row whose fields may be out of place says nothing of it.
-    fn about(&self, columns: &Columns, problem: &Problem) -> About {
-        match problem {
-            Problem::NoIdentifier(_) => About::NoObject,
-            Problem::Undecodable(_) if self.record.fields == columns.names.len() => {
-                let identifier = self.record.readable_field(columns.unique).map(|field| self.config.value(field));
-                identifier.filter(|identifier| !identifier.trim().is_empty()).map_or(About::Anything, |i| About::Object(i.into()))
-            }
-            Problem::Undecodable(_) | Problem::Fields { .. } | Problem::Flaw(_) => About::Anything,
-        }
     }
 
     /// Whether the file, having been read to its end, was all there; without a number of rows, it lacks even a header.
@@ -363,6 +400,32 @@ impl fmt::Display for Problem {
             Self::Undecodable(encoding) => write!(f, "bytes that are not {encoding}; is 'encoding' right?"),
             Self::NoIdentifier(column) => write!(f, "no value in the unique column '{column}'"),
         }
+    }
+}
+
+/// The text and the identifier of a row, or what is wrong with it.
+fn row<'r>(config: &CsvConfig, source: &Source, record: &'r Record, columns: &Columns) -> Result<(&'r str, &'r str), Problem> {
+    let text = text(record, source)?;
+    let expected = columns.names.len();
+    if record.fields != expected {
+        return Err(Problem::Fields { found: record.fields, expected });
+    }
+    let identifier = config.value(record.field(text, columns.unique));
+    if identifier.trim().is_empty() {
+        return Err(Problem::NoIdentifier(Arc::clone(&columns.names[columns.unique])));
+    }
+    Ok((text, identifier))
+}
+
+/// Which object a row stands for that has a problem. A row whose fields may be out of place says nothing of it.
+fn about(config: &CsvConfig, record: &Record, columns: &Columns, problem: &Problem) -> About {
+    match problem {
+        Problem::NoIdentifier(_) => About::NoObject,
+        Problem::Undecodable(_) if record.fields == columns.names.len() => {
+            let identifier = record.readable_field(columns.unique).map(|field| config.value(field));
+            identifier.filter(|identifier| !identifier.trim().is_empty()).map_or(About::Anything, |i| About::Object(i.into()))
+        }
+        Problem::Undecodable(_) | Problem::Fields { .. } | Problem::Flaw(_) => About::Anything,
     }
 }
 

@@ -1,14 +1,13 @@
 //! The file: opening it, decoding it, and noticing that it changed while it was read.
 
 use std::fs::{self, File, Metadata};
-use std::hash::Hasher;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use encoding_rs::{Decoder, DecoderResult, Encoding, UTF_8};
-use siphasher::sip128::{Hasher128, SipHasher13};
 use tidelock_connector_api::{Error, ErrorKind, Result};
+use twox_hash::XxHash3_128;
 
 use crate::record::Text;
 
@@ -32,11 +31,21 @@ pub(crate) struct Source {
     text: Vec<u8>,
     position: usize,
     ended: bool,
+    digest: Option<Box<XxHash3_128>>,
+}
+
+/// What the bytes of a file come to: two files of the same digest are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Digest {
+    /// How many bytes.
+    pub(crate) length: u64,
+    /// Their hash.
+    pub(crate) hash: u128,
 }
 
 /// What a file looks like from outside. A difference means that it was written to, or replaced.
 #[derive(PartialEq, Eq)]
-pub(crate) struct Stamp {
+struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     identity: Identity,
@@ -76,9 +85,22 @@ impl Source {
             text: Vec::new(),
             position: mark,
             ended: raw_end == 0,
+            digest: None,
         };
         source.decode(mark);
         Ok(source)
+    }
+
+    /// Makes a digest of the bytes from now on: to be called before anything is read.
+    pub(crate) fn make_digest(&mut self) {
+        let mut digest = XxHash3_128::new();
+        digest.write(&self.raw[..self.raw_end]);
+        self.digest = Some(Box::new(digest));
+    }
+
+    /// The digest of the bytes that were read, if one is made.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.digest.as_ref().map(|digest| Digest { length: self.read, hash: digest.finish_128() })
     }
 
     /// The name of the encoding that the file is read in.
@@ -142,6 +164,9 @@ impl Text for Source {
         while self.available().is_empty() && !self.ended {
             self.raw_end = read(&mut self.file, &mut self.raw)?;
             self.read += self.raw_end as u64;
+            if let Some(digest) = &mut self.digest {
+                digest.write(&self.raw[..self.raw_end]);
+            }
             self.ended = self.raw_end == 0;
             self.position = 0;
             self.decode(0);
@@ -170,32 +195,36 @@ impl Stamp {
     }
 }
 
-/// What a file looks like from outside at the moment.
-pub(crate) fn stamp(path: &Path) -> Result<Stamp> {
-    Ok(Stamp::of(&regular(path)?))
+/// How long the file is.
+pub(crate) fn length(path: &Path) -> Result<u64> {
+    Ok(regular(path)?.len())
 }
 
-/// A digest of the bytes of a file, and what the file looks like from outside.
+/// The digest of a file.
 ///
 /// # Errors
 /// It cannot be read, or changes meanwhile.
-pub(crate) fn digest(path: &Path) -> Result<(Stamp, u128)> {
+pub(crate) fn digest(path: &Path) -> Result<Digest> {
     let cannot = |error: io::Error| cannot_read(path, error);
     regular(path)?;
     let mut file = File::open(path).map_err(cannot)?;
     let start = Stamp::of(&file.metadata().map_err(cannot)?);
-    let mut hasher = SipHasher13::new();
+    let mut digest = XxHash3_128::new();
     let mut buffer = vec![0; CHUNK];
+    let mut length = 0;
     loop {
         match read(&mut file, &mut buffer).map_err(cannot)? {
             0 => break,
-            more => hasher.write(&buffer[..more]),
+            more => {
+                digest.write(&buffer[..more]);
+                length += more as u64;
+            }
         }
     }
-    if stamp(path)? != start {
+    if Stamp::of(&regular(path)?) != start || length != start.length {
         return Err(Error::unreachable(format!("{} changed while it was read", path.display())));
     }
-    Ok((start, hasher.finish128().as_u128()))
+    Ok(Digest { length, hash: digest.finish_128() })
 }
 
 /// Asked before opening: opening a pipe would wait for its writer.

@@ -40,7 +40,7 @@ fn a_resource_definition_opens_its_file() {
          <csv:uniqueAttribute>uid</csv:uniqueAttribute>\n<csv:tmpFolder>/tmp</csv:tmpFolder>",
         expect![[r#"
             /data/hr.csv: read every row of hr.csv
-            hr.xml:9:1: warning[not-supported]: the property 'tmpFolder' has no effect yet
+            hr.xml:9:1: warning[not-supported]: the property 'tmpFolder' is not used: snapshots for live synchronization are kept with the repository
         "#]],
     );
 }

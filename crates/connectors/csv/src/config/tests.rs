@@ -77,8 +77,8 @@ fn what_is_not_honoured_is_said() {
     check(
         "filePath=/abs/hr.csv\nuniqueAttribute=uid\ntmpFolder=/tmp\nobjectClassDefinition=x\ncontainer=false\nauxiliary=true\nreadOnly=true\nencoding=Cp1252",
         expect![[r#"
-            -:3:1: warning[not-supported]: the property 'tmpFolder' has no effect yet
-              help: remove 'tmpFolder' if reading the file does not depend on it
+            -:3:1: warning[not-supported]: the property 'tmpFolder' is not used: snapshots for live synchronization are kept with the repository
+              help: remove 'tmpFolder': a snapshot is kept as long as a synchronization token needs it, and no longer
             -:4:1: warning[not-supported]: the property 'objectClassDefinition' has no effect yet
               help: remove 'objectClassDefinition' if reading the file does not depend on it
             -:6:1: warning[not-supported]: the property 'auxiliary' has no effect yet

@@ -1,17 +1,20 @@
 //! Changes since a token: the file as it is now against a snapshot of it as it was.
 //!
-//! A snapshot ([`snapshot`]) holds the rows sorted by identifier. It is taken ([`take`]) with memory that does not grow with the
-//! file, and is whole and on the disk before anybody hears of it. Changes are what two snapshots differ in ([`compare`]), in the
-//! order of identifiers, each with a token from which the rest follows. So a process can end between any two steps: what it leaves
-//! behind is either a snapshot that no token names, which is cleared away, or all that its last token needs.
+//! A snapshot ([`snapshot`]) holds the rows sorted by identifier. It is taken ([`take`], [`sort`]) with memory that does not grow
+//! with the file, and is whole and on the disk before anybody hears of it. Changes are what two snapshots differ in ([`compare`]),
+//! in the order of identifiers, each with a token from which the rest follows. So a process can end between any two steps: what it
+//! leaves behind is either a snapshot that no token names, which is cleared away ([`store`]), or all that its last token needs.
 //!
 //! A token ([`token`]) stands for a state of the file: that of one snapshot, or, within a comparison, the newer snapshot's up to an
 //! identifier and the older one's beyond. If the file has changed again when such a token is resumed from, that state is written
-//! out as a snapshot of its own, and compared with the file as it is by then: a row that was bad is never looked at again once it
-//! is good.
+//! out as a snapshot of its own ([`merge`]), and compared with the file as it is by then: so nobody who stopped at a bad row, or at
+//! a value that did not suit, meets it again once it was put right.
 
 mod compare;
+mod disk;
+mod merge;
 mod snapshot;
+mod sort;
 mod store;
 mod take;
 mod token;
@@ -32,7 +35,9 @@ use tokio::sync::mpsc;
 
 use crate::connector::{Csv, no_thread, on_a_thread};
 use crate::live_sync::compare::Events;
-use crate::live_sync::store::Store;
+use crate::live_sync::store::{Sight, Store};
+
+pub(crate) use self::store::Held;
 use crate::live_sync::token::Position;
 use crate::schema::OBJECT_CLASS;
 
@@ -53,7 +58,12 @@ impl LiveSync for Csv {
     async fn current_token(&self, class: Option<&str>) -> Result<Token> {
         check_class(class)?;
         let store = self.store()?;
-        on_a_thread(move || Ok(Position::At(store.current()?.id).to_token())).await
+        on_a_thread(move || {
+            let snapshot = store.now(None, &mut Sight::default())?;
+            store.hold(&snapshot);
+            Ok(Position::At(snapshot.id).to_token())
+        })
+        .await
     }
 
     fn changes(&self, request: ChangesRequest) -> ChangeStream<'_> {
@@ -74,7 +84,7 @@ impl LiveSync for Csv {
 impl Csv {
     fn store(&self) -> Result<Store> {
         let folder = self.state_folder().ok_or_else(|| Error::unsupported("there is no folder to keep snapshots in"))?;
-        Ok(Store::new(Arc::clone(self.config()), folder.to_path_buf()))
+        Ok(Store::new(Arc::clone(self.config()), folder.to_path_buf(), self.held().clone()))
     }
 }
 
@@ -105,6 +115,8 @@ impl Stream for Changes {
             if let Some((store, after)) = self.start.take() {
                 let (sender, receiver) = mpsc::channel(PORTIONS_AHEAD);
                 let working = thread::Builder::new().name("csv".to_owned()).spawn(move || {
+                    let listener = sender.clone();
+                    let store = store.while_wanted(move || !listener.is_closed());
                     let mut events = Events::new(sender);
                     if let Err(error) = follow(&store, &after, &mut events) {
                         events.push(Err(error));
@@ -130,23 +142,22 @@ impl Stream for Changes {
 
 /// Tells everything that has changed since a token.
 fn follow(store: &Store, after: &Token, events: &mut Events) -> Result<()> {
-    let position = Position::of_token(after)?;
-    let since = match &position {
-        Position::At(base) => store.open(base)?.id,
+    let mut sight = Sight::default();
+    let base = match Position::of_token(after)? {
+        Position::At(base) => store.open(&base)?,
         Position::Within { base, target, last } => {
-            let (base, target) = (store.open(base)?, store.open(target)?);
-            if store.is_now(&target)? {
-                return compare::compare(store, &base, &target, Some(last), events);
+            let (base, target) = (store.open(&base)?, store.open(&target)?);
+            if store.is_now(&target, &mut sight)? {
+                return compare::compare(store, &base, &target, Some(&last), events);
             }
-            store.write_out(&base, &target, last)?.id
+            store.splice(&base, &target, &last)?
         }
     };
-    let base = store.open(&since)?;
-    if store.is_now(&base)? {
+    if store.is_now(&base, &mut sight)? {
+        store.hold(&base);
         events.push(Ok(SyncEvent::End(Position::At(base.id).to_token())));
         return Ok(());
     }
-    let now = store.current_after(&base)?;
-    now.errors.into_iter().for_each(|error| events.push(Err(error)));
-    compare::compare(store, &base, &now.snapshot, None, events)
+    let target = store.now(Some(&base), &mut sight)?;
+    compare::compare(store, &base, &target, None, events)
 }

@@ -1,53 +1,68 @@
-//! The folder of the snapshots.
+//! The snapshots of a file: taking, finding and forgetting them.
 
-use std::fs;
+use std::fs::{self, File};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use siphasher::sip128::{Hasher128, SipHasher13};
 use tidelock_connector_api::{Error, ErrorKind, Result};
+use twox_hash::XxHash3_128;
 
 use crate::config::CsvConfig;
-use crate::live_sync::snapshot::{Header, Reader, Standing, Writer};
-use crate::live_sync::take::{self, cannot_write, read_fields, temporary_name, write_fields};
+use crate::live_sync::disk;
+use crate::live_sync::merge::{self, Records};
+use crate::live_sync::snapshot::{Header, Reader, Writer, is_damage};
+use crate::live_sync::take::{self, Taken};
 use crate::live_sync::token::{Position, is_name};
-use crate::reader;
-use crate::source;
+use crate::source::{self, Digest};
 
 /// About how many bytes of rows are sorted at once.
-const MEMORY: usize = 24 << 20;
+const MEMORY: usize = 16 << 20;
 
-/// How the names of snapshots end.
+/// How the names of snapshots end, and those of what is not yet one.
 const SNAPSHOT: &str = "snapshot";
+const TEMPORARY: &str = "tmp";
+
+/// What a snapshot was made of that has strangers, and nothing beside the file.
+const NOTHING: &str = "-";
 
 /// The snapshots of a file.
 pub(crate) struct Store {
     pub(crate) config: Arc<CsvConfig>,
     folder: PathBuf,
+    held: Held,
     memory: usize,
+    is_wanted: Box<dyn Fn() -> bool + Send>,
 }
 
-/// One of them.
+/// Snapshots of which tokens were given out that may not be stored yet: nobody clears them away meanwhile.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Held(Arc<Mutex<Vec<Snapshot>>>);
+
+/// One of them. As long as there is this value, nobody clears it away.
+#[derive(Clone, Debug)]
 pub(crate) struct Snapshot {
     pub(crate) id: Box<str>,
     pub(crate) header: Header,
-    path: PathBuf,
+    file: Arc<File>,
 }
 
-/// The file as it is.
-pub(crate) struct Now {
-    pub(crate) snapshot: Snapshot,
-    /// What is wrong with rows that are not in the snapshot. It is told each time: no token passes over them for good.
-    pub(crate) errors: Vec<Error>,
-}
+/// A look at the file, which takes no longer than it must.
+#[derive(Default)]
+pub(crate) struct Sight(Option<Digest>);
 
 impl Store {
-    pub(crate) fn new(config: Arc<CsvConfig>, folder: PathBuf) -> Self {
-        Self { config, folder, memory: MEMORY }
+    pub(crate) fn new(config: Arc<CsvConfig>, folder: PathBuf, held: Held) -> Self {
+        Self { config, folder, held, memory: MEMORY, is_wanted: Box::new(|| true) }
+    }
+
+    /// The same, breaking off what takes long once nobody wants it any more.
+    pub(crate) fn while_wanted(mut self, is_wanted: impl Fn() -> bool + Send + 'static) -> Self {
+        self.is_wanted = Box::new(is_wanted);
+        self
     }
 
     /// The same, sorting less at once.
@@ -55,6 +70,23 @@ impl Store {
     pub(crate) fn with_memory(mut self, memory: usize) -> Self {
         self.memory = memory;
         self
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn memory(&self) -> usize {
+        self.memory
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        (self.is_wanted)()
+    }
+
+    /// The header of a snapshot of the file.
+    pub(crate) fn header(&self, columns: Vec<String>) -> Header {
+        Header { source: None, settings: settings(&self.config), made_of: Box::default(), columns }
     }
 
     /// A snapshot by its name.
@@ -66,24 +98,29 @@ impl Store {
             let folder = self.folder.display();
             Error::new(
                 ErrorKind::TokenExpired,
-                format!("the snapshot '{id}' of the file, which the token stands for, {why} ({folder})"),
+                format!("the snapshot '{id}' of the file, which the token names, {why} ({folder})"),
             )
         };
-        let path = self.path(id);
-        match Reader::open(&path) {
-            Ok((header, _)) if header.settings != self.settings() => {
+        match self.opened(id) {
+            Ok(snapshot) if snapshot.header.settings != settings(&self.config) => {
                 Err(expired("was made with other settings of the connector"))
             }
-            Ok((header, _)) => Ok(Snapshot { id: id.into(), header, path }),
+            Ok(snapshot) => Ok(snapshot),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(expired("is not there")),
             Err(error) if is_damage(&error) => Err(expired("is damaged")),
             Err(error) => Err(self.cannot_read(error)),
         }
     }
 
+    fn opened(&self, id: &str) -> io::Result<Snapshot> {
+        let file = Arc::new(disk::open(&self.path(id))?);
+        let (header, _) = Reader::open(Arc::clone(&file))?;
+        Ok(Snapshot { id: id.into(), header, file })
+    }
+
     /// The records of a snapshot.
     pub(crate) fn records(&self, snapshot: &Snapshot) -> Result<Reader> {
-        Reader::open(&snapshot.path).map(|(_, reader)| reader).map_err(|error| self.cannot_read(error))
+        snapshot.records().map_err(|error| self.cannot_read(error))
     }
 
     /// The error for a snapshot that cannot be read on.
@@ -93,250 +130,207 @@ impl Store {
     }
 
     /// Whether the file is as it was when a snapshot was taken.
-    pub(crate) fn is_now(&self, snapshot: &Snapshot) -> Result<bool> {
-        let (_, digest) = source::digest(&self.config.path)?;
-        Ok(snapshot.header.source == Some(digest))
+    pub(crate) fn is_now(&self, snapshot: &Snapshot, sight: &mut Sight) -> Result<bool> {
+        self.is_source(&snapshot.header, sight)
     }
 
-    /// A snapshot of the file as it is.
-    pub(crate) fn current(&self) -> Result<Snapshot> {
-        self.taken(None).map(|now| now.snapshot)
-    }
-
-    /// The same, to be compared with an older one.
-    pub(crate) fn current_after(&self, base: &Snapshot) -> Result<Now> {
-        self.taken(Some(base))
-    }
-
-    fn taken(&self, base: Option<&Snapshot>) -> Result<Now> {
-        self.make_folder()?;
-        let (stamp, digest) = source::digest(&self.config.path)?;
-        if let Some(snapshot) = self.find(digest) {
-            // A run that did not come to its end has taken it.
-            return Ok(Now { snapshot, errors: Vec::new() });
+    fn is_source(&self, header: &Header, sight: &mut Sight) -> Result<bool> {
+        let Some(source) = header.source else { return Ok(false) };
+        if source::length(&self.config.path)? != source.length {
+            return Ok(false);
         }
-        let Some(columns) = reader::columns(&self.config)? else {
-            return Err(Error::unreachable(format!("{} is empty: it has not even a header", self.config.path.display())));
+        let digest = match sight.0 {
+            Some(digest) => digest,
+            None => *sight.0.insert(source::digest(&self.config.path)?),
         };
-        let columns = columns.names.iter().map(ToString::to_string).collect();
-        let header = Header { source: Some(digest), settings: self.settings(), columns };
-        let id = new_id();
+        Ok(digest == source)
+    }
+
+    /// A snapshot of the file as it is, to be compared with an older one.
+    pub(crate) fn now(&self, base: Option<&Snapshot>, sight: &mut Sight) -> Result<Snapshot> {
+        let strangers_of = base.map_or(NOTHING, |base| &base.id);
+        // A run that did not come to its end may have taken it.
+        let found = self.find(|header| {
+            Ok((header.made_of.is_empty() || *header.made_of == *strangers_of) && self.is_source(header, sight)?)
+        })?;
+        if let Some(snapshot) = found {
+            return Ok(snapshot);
+        }
+        let id = self.begin()?;
         let part = AtomicU64::new(0);
-        let temporary = || temporary_name(&self.folder, &format!("{id}-{}", part.fetch_add(1, Ordering::Relaxed)));
-        let taken = take::take(&self.config, &header, self.memory, &temporary)?;
-        if source::stamp(&self.config.path)? != stamp {
-            return Err(changed(&self.config));
+        let temporary = || self.temporary(&format!("{id}-{}", part.fetch_add(1, Ordering::Relaxed)));
+        let Taken { mut writer, has_strangers } = take::take(self, &temporary)?;
+        if has_strangers {
+            writer = self.keep(base, writer, strangers_of, temporary()).map_err(cannot_write)?;
         }
-        if taken.errors.is_empty() {
-            return Ok(Now { snapshot: self.publish(&id, header, taken.writer)?, errors: Vec::new() });
-        }
-        // Not all of the file is in it, so it does not pass for the file when that is looked at again.
-        let header = Header { source: None, ..header };
-        let rows = taken.writer.finish().map_err(cannot_write)?;
-        let written = (|| {
-            let (columns, mut rows) = Reader::open(&rows).map(|(read, rows)| (read.columns, rows))?;
-            let kept = base.filter(|_| taken.has_strangers);
-            let mut old = kept.map(|base| Ok::<_, io::Error>((Reader::open(&base.path)?.1, &base.header.columns))).transpose()?;
-            let union = union(&columns, old.as_ref().map(|(_, columns)| columns.as_slice()).unwrap_or_default());
-            let header = Header { columns: union, ..header.clone() };
-            let writer = Writer::create(temporary(), &header)?;
-            // A row of which nobody knows whose it is may be that of any object that seems to be missing.
-            let choose = |old: bool, new: bool| if new || !old { Side::New } else { Side::Old };
-            let old = old.as_mut().map(|(reader, columns)| (reader, columns.as_slice()));
-            Ok((merge(old, (&mut rows, &columns), &header.columns, writer, choose)?, header))
-        })();
-        let _ = fs::remove_file(&rows);
-        let (writer, header) = written.map_err(cannot_write)?;
-        Ok(Now { snapshot: self.publish(&id, header, writer)?, errors: taken.errors })
+        self.publish(&id, writer)
     }
 
-    /// Writes out the state that is `target` up to a key, and `base` beyond it.
-    pub(crate) fn write_out(&self, base: &Snapshot, target: &Snapshot, last: &str) -> Result<Snapshot> {
-        let id = new_id();
-        let header =
-            Header { source: None, settings: self.settings(), columns: union(&target.header.columns, &base.header.columns) };
-        let (mut old, mut new) = (self.records(base)?, self.records(target)?);
-        let written = (|| {
-            let writer = Writer::create(temporary_name(&self.folder, &id), &header)?;
-            let up_to = last.as_bytes();
-            let sides = ((&mut old, base.header.columns.as_slice()), (&mut new, target.header.columns.as_slice()));
-            mix(sides.0, sides.1, &header.columns, writer, up_to)
-        })();
-        self.publish(&id, header, written.map_err(cannot_write)?)
+    /// The same with what there was before and is missed now: of a row of which nobody knows whose it is, nobody knows that either.
+    fn keep(&self, base: Option<&Snapshot>, mut new: Writer, made_of: &str, path: PathBuf) -> io::Result<Writer> {
+        let (header, rows) = new.read()?;
+        let (source, columns) = (header.source, &header.columns);
+        let union = merge::union(columns, base.map(|base| base.header.columns.as_slice()).unwrap_or_default());
+        let header = Header { made_of: made_of.into(), source, ..self.header(union.clone()) };
+        let mut writer = Writer::create(path, header)?;
+        let rows = Records::new(rows, columns)?;
+        let old = base.map(|base| Records::of_objects(base.records()?, &base.header.columns)).transpose()?;
+        merge::keep(old, rows, &union, &mut writer)?;
+        Ok(writer)
     }
 
-    /// Clears away what none of these positions needs, and what a process that was ended left behind.
+    /// The state that is `target` up to a key, and `base` beyond it, as a snapshot of its own.
+    pub(crate) fn splice(&self, base: &Snapshot, target: &Snapshot, last: &str) -> Result<Snapshot> {
+        let made_of = format!("{}:{}:{last}", base.id, target.id);
+        // Where the file cannot be read, the run after this one comes here again.
+        if let Some(snapshot) = self.find(|header| Ok(*header.made_of == *made_of))? {
+            return Ok(snapshot);
+        }
+        let columns = merge::union(&target.header.columns, &base.header.columns);
+        let header = Header { made_of: made_of.into(), ..self.header(columns.clone()) };
+        let id = self.begin()?;
+        let mut writer = Writer::create(self.temporary(&id), header).map_err(cannot_write)?;
+        let (old, new) = (self.records(base)?, self.records(target)?);
+        let spliced = Records::of_objects(old, &base.header.columns).and_then(|old| {
+            let new = Records::of_objects(new, &target.header.columns)?;
+            merge::splice(old, new, last.as_bytes(), &columns, &mut writer)
+        });
+        match spliced {
+            Ok(true) => self.publish(&id, writer),
+            Ok(false) => Err(unknown_row()),
+            Err(error) if is_damage(&error) => Err(self.cannot_read(error)),
+            Err(error) => Err(cannot_write(error)),
+        }
+    }
+
+    /// Keeps others from clearing a snapshot away whose token is about to be given out, until it was stored.
+    pub(crate) fn hold(&self, snapshot: &Snapshot) {
+        let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.retain(|other| other.id != snapshot.id);
+        held.push(snapshot.clone());
+    }
+
+    /// Clears away what none of these positions needs and nobody uses, and what a process that was ended left behind.
     pub(crate) fn retain(&self, positions: &[Position]) -> Result<()> {
-        let entries = match fs::read_dir(&self.folder) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(|error| self.cannot_read(error))?,
-        };
-        for entry in entries {
-            let path = entry.map_err(|error| self.cannot_read(error))?.path();
-            let name = path.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
-            let needless = match path.extension().and_then(|extension| extension.to_str()) {
-                Some(SNAPSHOT) => is_name(name) && !positions.iter().any(|position| position.needs(name)),
-                Some("tmp") => is_name(name),
-                _ => false,
-            };
-            if needless {
-                fs::remove_file(&path)
-                    .map_err(|error| Error::unreachable(format!("cannot remove {}", path.display())).with_source(error))?;
+        let is_needed = |id: &str| positions.iter().any(|position| position.needs(id));
+        {
+            let mut held = self.held.0.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever stores tokens says so soon after; the last one may be somebody else's, who has not come to it yet.
+            let last = held.pop();
+            held.retain(|snapshot| is_needed(&snapshot.id));
+            held.extend(last);
+        }
+        for (path, id, kind) in self.entries()? {
+            if kind == TEMPORARY || !is_needed(&id) {
+                self.remove(&path)?;
             }
         }
         Ok(())
     }
 
-    /// A snapshot that was taken of a file of this digest, and is whole.
-    fn find(&self, digest: u128) -> Option<Snapshot> {
-        let settings = self.settings();
-        fs::read_dir(&self.folder).ok()?.flatten().find_map(|entry| {
-            let path = entry.path();
-            let id = path.file_stem()?.to_str().filter(|id| is_name(id))?;
-            if path.extension()? != SNAPSHOT {
-                return None;
-            }
-            let (header, _) = Reader::open(&path).ok()?;
-            let same = header.source == Some(digest) && header.settings == settings;
-            same.then(|| Snapshot { id: id.into(), header, path: path.clone() })
-        })
+    /// Prepares for a snapshot, and gives it a name.
+    fn begin(&self) -> Result<Box<str>> {
+        disk::make_folder(&self.folder).map_err(|error| {
+            Error::unreachable(format!("cannot make the folder {}", self.folder.display())).with_source(error)
+        })?;
+        for (path, ..) in self.entries()?.into_iter().filter(|(_, _, kind)| *kind == TEMPORARY) {
+            self.remove(&path)?;
+        }
+        Ok(new_id())
     }
 
-    fn publish(&self, id: &str, header: Header, writer: Writer) -> Result<Snapshot> {
-        let path = self.path(id);
-        writer.publish(&path).map_err(cannot_write)?;
-        Ok(Snapshot { id: id.into(), header, path })
+    fn remove(&self, path: &Path) -> Result<()> {
+        disk::remove_unused(path)
+            .map_err(|error| Error::unreachable(format!("cannot remove {}", path.display())).with_source(error))
+    }
+
+    /// Our files in the folder: where they are, how they are called, and how their names end.
+    fn entries(&self) -> Result<Vec<(PathBuf, Box<str>, &'static str)>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(|error| self.cannot_read(error))?,
+        };
+        let mut ours = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(|error| self.cannot_read(error))?.path();
+            let id = path.file_stem().and_then(|name| name.to_str()).filter(|name| is_name(name)).map(Box::from);
+            let ending = path.extension().and_then(|ending| ending.to_str());
+            let kind = [SNAPSHOT, TEMPORARY].into_iter().find(|kind| ending == Some(*kind));
+            if let (Some(id), Some(kind)) = (id, kind) {
+                ours.push((path, id, kind));
+            }
+        }
+        Ok(ours)
+    }
+
+    /// A snapshot that was made with these settings, and has a header to be found by.
+    fn find(&self, mut is_wanted: impl FnMut(&Header) -> Result<bool>) -> Result<Option<Snapshot>> {
+        let settings = settings(&self.config);
+        for (_, id, _) in self.entries()?.into_iter().filter(|(_, _, kind)| *kind == SNAPSHOT) {
+            // One that cannot be read is not the one; whoever needs it will be told.
+            let Ok(snapshot) = self.opened(&id) else { continue };
+            if snapshot.header.settings == settings && is_wanted(&snapshot.header)? {
+                return Ok(Some(snapshot));
+            }
+        }
+        Ok(None)
+    }
+
+    fn publish(&self, id: &str, writer: Writer) -> Result<Snapshot> {
+        let (header, file) = writer.publish(&self.path(id)).map_err(cannot_write)?;
+        Ok(Snapshot { id: id.into(), header, file })
     }
 
     fn path(&self, id: &str) -> PathBuf {
         self.folder.join(format!("{id}.{SNAPSHOT}"))
     }
 
-    fn make_folder(&self) -> Result<()> {
-        let mut builder = fs::DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder
-            .create(&self.folder)
-            .map_err(|error| Error::unreachable(format!("cannot make the folder {}", self.folder.display())).with_source(error))
-    }
-
-    /// A digest of the settings on which it depends what a row says.
-    fn settings(&self) -> u128 {
-        let CsvConfig {
-            encoding,
-            dialect,
-            trailing_delimiter,
-            trim,
-            ignore_empty_lines,
-            header,
-            unique_attribute,
-            password_attribute,
-            multi_value,
-            ignore_identifier_case,
-            path: _,
-            name_attribute: _,
-            allow_empty: _,
-        } = &*self.config;
-        let text = format!(
-            "{} {dialect:?} {trailing_delimiter} {trim} {ignore_empty_lines} {header} {unique_attribute:?} {password_attribute:?} \
-             {multi_value:?} {ignore_identifier_case}",
-            encoding.name()
-        );
-        let mut hasher = SipHasher13::new();
-        hasher.write(text.as_bytes());
-        hasher.finish128().as_u128()
+    fn temporary(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.{TEMPORARY}"))
     }
 }
 
-/// Which of two records of a key is taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Old,
-    New,
-}
-
-/// The records of a snapshot, with the names of its columns.
-type Records<'a> = (&'a mut Reader, &'a [String]);
-
-/// All records of both, one for each key; which, is said by whether there is an old and a new one.
-fn merge(
-    old: Option<Records<'_>>,
-    new: Records<'_>,
-    columns: &[String],
-    mut writer: Writer,
-    choose: impl Fn(bool, bool) -> Side,
-) -> io::Result<Writer> {
-    let (new, new_columns) = new;
-    let mut more_new = new.next()?;
-    let Some((old, old_columns)) = old else {
-        while more_new {
-            push(&mut writer, new, new_columns, columns)?;
-            more_new = new.next()?;
-        }
-        return Ok(writer);
-    };
-    let mut more_old = old.next()?;
-    while more_old || more_new {
-        let has_old = more_old && (!more_new || old.record.key <= new.record.key);
-        let has_new = more_new && (!more_old || new.record.key <= old.record.key);
-        match choose(has_old, has_new) {
-            Side::Old => push(&mut writer, old, old_columns, columns)?,
-            Side::New => push(&mut writer, new, new_columns, columns)?,
-        }
-        if has_old {
-            more_old = old.next()?;
-        }
-        if has_new {
-            more_new = new.next()?;
-        }
+impl Snapshot {
+    fn records(&self) -> io::Result<Reader> {
+        Reader::open(Arc::clone(&self.file)).map(|(_, reader)| reader)
     }
-    Ok(writer)
 }
 
-/// The new records up to a key, and the old ones beyond it.
-fn mix(old: Records<'_>, new: Records<'_>, columns: &[String], mut writer: Writer, up_to: &[u8]) -> io::Result<Writer> {
-    let (new, new_columns) = new;
-    while new.next()? && *new.record.key <= *up_to {
-        push(&mut writer, new, new_columns, columns)?;
-    }
-    let (old, old_columns) = old;
-    while old.next()? {
-        if *old.record.key > *up_to {
-            push(&mut writer, old, old_columns, columns)?;
-        }
-    }
-    Ok(writer)
+/// The error for a token that names a row which was not there.
+pub(crate) fn unknown_row() -> Error {
+    Error::new(ErrorKind::TokenExpired, "the token names a row that was not in the file")
 }
 
-/// Writes the record at hand for other columns than it has.
-fn push(writer: &mut Writer, from: &Reader, has: &[String], wanted: &[String]) -> io::Result<()> {
-    let record = &from.record;
-    if has == wanted || record.standing == Standing::Doubtful && record.row == 0 {
-        return writer.push(&record.key, record.row, record.standing, &record.fields);
-    }
-    let fields = read_fields(&record.fields, has.len()).ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-    let field = |name: &String| has.iter().position(|column| column == name).map_or("", |at| fields[at]);
-    let mut recoded = Vec::new();
-    write_fields(&mut recoded, wanted.iter().map(field));
-    writer.push(&record.key, record.row, record.standing, &recoded)
+pub(crate) fn cannot_write(error: io::Error) -> Error {
+    Error::unreachable("cannot write a snapshot of the file").with_source(error)
 }
 
-/// The first columns, and those of the second that are not among them.
-fn union(first: &[String], second: &[String]) -> Vec<String> {
-    first.iter().chain(second.iter().filter(|name| !first.contains(name))).cloned().collect()
+/// A digest of the settings on which it depends what a row says.
+fn settings(config: &CsvConfig) -> u128 {
+    let CsvConfig {
+        encoding,
+        dialect,
+        trailing_delimiter,
+        trim,
+        ignore_empty_lines,
+        header,
+        unique_attribute,
+        name_attribute,
+        password_attribute,
+        multi_value,
+        ignore_identifier_case,
+        path: _,
+        allow_empty: _,
+    } = config;
+    let text = format!(
+        "{} {dialect:?} {trailing_delimiter} {trim} {ignore_empty_lines} {header} {unique_attribute:?} {name_attribute:?} \
+         {password_attribute:?} {multi_value:?} {ignore_identifier_case}",
+        encoding.name()
+    );
+    XxHash3_128::oneshot(text.as_bytes())
 }
 
-fn is_damage(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
-}
-
-fn changed(config: &CsvConfig) -> Error {
-    Error::unreachable(format!("{} changed while it was read", config.path.display()))
-}
-
-/// A name that no other snapshot has, here or elsewhere.
+/// A name that no other snapshot has, here or elsewhere. Younger ones have greater numbers.
 fn new_id() -> Box<str> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     format!("{now}-{:016x}", RandomState::new().build_hasher().finish()).into()
