@@ -46,10 +46,18 @@ impl RabbitMq {
     /// # Errors
     /// It is not installed, or does not start.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with further lines of configuration, such as `listeners.ssl.1 = 127.0.0.1:5671`.
+    ///
+    /// # Errors
+    /// As with [`RabbitMq::start`].
+    pub fn start_with(configuration: &[&str]) -> Result<Self> {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            match Self::start_once() {
+            match Self::start_once(configuration) {
                 // Somebody else may have taken the ports meanwhile.
                 Err(_) if attempts < 3 && Program::RabbitMqServer.path().is_some() => {}
                 started => return started,
@@ -154,11 +162,11 @@ impl RabbitMq {
         self.own.as_mut().context("this RabbitMQ was started by another process: it is not ours to touch")
     }
 
-    fn start_once() -> Result<Self> {
+    fn start_once(configuration: &[&str]) -> Result<Self> {
         let home = Home::new("rabbitmq")?;
         let [port, node_port] = free_ports()?;
         let folder = home.folder().to_owned();
-        prepare(&folder, port, node_port)?;
+        prepare(&folder, port, node_port, configuration)?;
         let mut own = Own { home, port, node_port };
         own.run()?;
         let url = format!("amqp://{USER}:{PASSWORD}@127.0.0.1:{}", own.port);
@@ -181,12 +189,13 @@ impl Own {
 }
 
 /// Writes what the server reads.
-fn prepare(folder: &Path, port: u16, node_port: u16) -> Result<()> {
+fn prepare(folder: &Path, port: u16, node_port: u16, configuration: &[&str]) -> Result<()> {
     fs::write(
         folder.join("rabbitmq.conf"),
         format!(
             "listeners.tcp.1 = 127.0.0.1:{port}\ndefault_user = {USER}\ndefault_pass = {PASSWORD}\n\
-             log.file = false\nlog.console = true\nlog.console.level = info\ndisk_free_limit.absolute = 50MB\n"
+             log.file = false\nlog.console = true\nlog.console.level = info\ndisk_free_limit.absolute = 50MB\n{}\n",
+            configuration.join("\n")
         ),
     )?;
     fs::write(folder.join("enabled_plugins"), "[].")?;
