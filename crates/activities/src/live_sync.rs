@@ -281,7 +281,7 @@ impl Run<'_> {
 }
 
 pub(crate) fn change(part: &Part, following: &Following, token: &Token) -> TokenChange {
-    TokenChange { key: following.key.clone(), value: Some(token.as_bytes().into()), at: part.now() }
+    TokenChange { key: following.key.clone(), value: Some(token.as_bytes().into()), at: part.now(), run: part.run }
 }
 
 fn broken_off(place: &Place) -> End {

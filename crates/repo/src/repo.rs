@@ -232,8 +232,8 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>>;
 
-    /// The token of an object set, and those before it: newest first, at most [`crate::TOKENS_KEPT`]. Empty: there is none,
-    /// or it was reset.
+    /// The token of an object set, and those that runs before the last one left: newest first, at most [`crate::TOKENS_KEPT`].
+    /// Empty: there is none, or it was reset.
     ///
     /// # Errors
     /// Storage failures.

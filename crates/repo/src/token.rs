@@ -21,6 +21,8 @@ pub struct StoredToken {
     pub value: Box<[u8]>,
     /// When it was first stored.
     pub at: Timestamp,
+    /// The run that gave it; 0 for none.
+    pub run: u32,
 }
 
 /// The new token of an object set.
@@ -32,4 +34,6 @@ pub struct TokenChange {
     pub value: Option<Box<[u8]>>,
     /// When.
     pub at: Timestamp,
+    /// The run that gives it, whose last token alone is kept: those before it are of earlier runs. 0 for none: somebody set it.
+    pub run: u32,
 }

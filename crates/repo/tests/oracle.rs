@@ -234,7 +234,9 @@ fn batch(step: &Step, there: &Content, nth: usize) -> Batch {
     let messages: Vec<_> = live.marks.iter().map(|(message, changes)| (format!("m{message}"), *changes)).collect();
     batch.inbox = build::marks(&messages.iter().map(|(message, changes)| (&**message, *changes)).collect::<Vec<_>>()).inbox;
     batch.token = live.token.map(|(resource, set, value)| {
-        let token = token(&set.to_string(), "", nth as i64);
+        // Steps by fours are those of a run; every third run is somebody's hand.
+        let run = (nth / 4 % 3) as u32;
+        let token = TokenChange { run, ..token(&set.to_string(), "", nth as i64) };
         let resource = if resource == 0 { hr() } else { Oid::new("other") };
         TokenChange { key: TokenKey { resource, ..token.key }, value: value.map(|value| [value].into()), ..token }
     });

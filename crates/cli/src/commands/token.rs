@@ -79,7 +79,7 @@ async fn change(session: &Session, task: &str, change: Change) -> Result<Exit, F
              reconciliation: run one after that.",
         ),
     };
-    let token = TokenChange { key: target.key.clone(), value, at: SystemClock.now() };
+    let token = TokenChange { key: target.key.clone(), value, at: SystemClock.now(), run: 0 };
     repo.commit(Batch { token: Some(token), ..Batch::default() }).await.map_err(failed)?;
     let tokens = repo.tokens(&target.key).await.map_err(failed)?;
     print(session, &target, &tokens, said)

@@ -116,7 +116,7 @@ pub fn failure(shadow: ShadowRef, task: &str, at: i64) -> OperationResult {
 #[must_use]
 pub fn token(set: &str, value: &str, at: i64) -> TokenChange {
     let key = TokenKey { resource: hr(), set: set.into() };
-    TokenChange { key, value: Some(value.as_bytes().into()), at: Timestamp::from_millis(at) }
+    TokenChange { key, value: Some(value.as_bytes().into()), at: Timestamp::from_millis(at), run: 0 }
 }
 
 /// A batch that moves the token of an object set of [`hr`].

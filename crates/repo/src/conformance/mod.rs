@@ -100,7 +100,7 @@ macro_rules! conformance_tests {
                 a_reference_to_nothing_in_the_batch_is_refused changes_take_effect_in_order
                 concurrent_batches_are_all_stored;
             tokens: a_token_comes_back_as_it_was_stored tokens_come_newest_first_five_of_an_object_set
-                a_token_that_equals_the_newest_changes_nothing a_reset_takes_all_tokens_of_its_object_set_and_no_others
+                a_run_leaves_one_token_behind a_token_that_equals_the_newest_changes_nothing a_reset_takes_all_tokens_of_its_object_set_and_no_others
                 the_tokens_of_a_resource_are_those_of_all_its_object_sets;
             inbox: marks_come_newest_first a_later_mark_of_a_message_supersedes_those_before_it
                 messages_are_told_apart_by_resource_and_by_their_whole_text

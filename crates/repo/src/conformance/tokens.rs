@@ -32,8 +32,8 @@ pub async fn a_token_comes_back_as_it_was_stored(repo: Arc<dyn Repo>) {
         for (at, value) in values.into_iter().enumerate() {
             let set = format!("'Ž\0{at}");
             let at = Timestamp::from_millis(i64::MIN + at as i64);
-            store(&*repo, TokenChange { key: key(resource, &set), value: Some(value.into()), at }).await;
-            assert_eq!(repo.tokens(&key(resource, &set)).await.unwrap(), [StoredToken { value: value.into(), at }]);
+            store(&*repo, TokenChange { key: key(resource, &set), value: Some(value.into()), at, run: 7 }).await;
+            assert_eq!(repo.tokens(&key(resource, &set)).await.unwrap(), [StoredToken { value: value.into(), at, run: 7 }]);
         }
         assert!(repo.tokens(&key(resource, "'Ž")).await.unwrap().is_empty());
     }
@@ -55,6 +55,19 @@ pub async fn tokens_come_newest_first_five_of_an_object_set(repo: Arc<dyn Repo>)
     store(&*repo, token("b", "x", 8)).await;
     assert_eq!(tokens(&*repo, "b").await, "x@8");
     assert_eq!(tokens(&*repo, "a").await, "t7@0 t6@6 t5@5 t4@4 t3@3");
+}
+
+pub async fn a_run_leaves_one_token_behind(repo: Arc<dyn Repo>) {
+    let of_run = |run, value: &str, at| TokenChange { run, ..token("a", value, at) };
+    for change in [of_run(1, "a", 1), of_run(1, "b", 2), of_run(2, "c", 3), of_run(2, "c", 4), of_run(2, "d", 5)] {
+        store(&*repo, change).await;
+    }
+    assert_eq!(tokens(&*repo, "a").await, "d@5 b@2");
+    // What is set by hand is of no run.
+    store(&*repo, token("a", "e", 6)).await;
+    store(&*repo, token("a", "f", 7)).await;
+    store(&*repo, of_run(2, "g", 8)).await;
+    assert_eq!(tokens(&*repo, "a").await, "g@8 f@7 e@6 d@5 b@2");
 }
 
 pub async fn a_token_that_equals_the_newest_changes_nothing(repo: Arc<dyn Repo>) {

@@ -282,18 +282,22 @@ impl State {
     }
 
     fn change_token(&mut self, change: TokenChange) {
-        let TokenChange { key, value, at } = change;
+        let TokenChange { key, value, at, run } = change;
         let known = self.tokens.iter_mut().find(|(known, _)| *known == key).map(|(_, tokens)| tokens);
         match (known, value) {
             (None, None) => {}
             (Some(tokens), None) => tokens.clear(),
             (Some(tokens), Some(value)) => {
-                if tokens.first().is_none_or(|newest| newest.value != value) {
-                    tokens.insert(0, StoredToken { value, at });
-                    tokens.truncate(TOKENS_KEPT);
+                if tokens.first().is_some_and(|newest| newest.value == value) {
+                    return;
                 }
+                if run != 0 && tokens.first().is_some_and(|newest| newest.run == run) {
+                    tokens.remove(0);
+                }
+                tokens.insert(0, StoredToken { value, at, run });
+                tokens.truncate(TOKENS_KEPT);
             }
-            (None, Some(value)) => self.tokens.push((key, vec![StoredToken { value, at }])),
+            (None, Some(value)) => self.tokens.push((key, vec![StoredToken { value, at, run }])),
         }
     }
 

@@ -58,7 +58,7 @@ pub struct Sqlite {
 pub enum Mode {
     /// To read and write; makes the file if there is none.
     ReadWrite,
-    /// To read only, even while another process writes.
+    /// To read only, even while another process writes. Of a repository of an older version, it is a copy of now that is read.
     ReadOnly,
 }
 
@@ -78,7 +78,7 @@ struct Db {
 }
 
 impl Sqlite {
-    /// Opens the repository in this file, and brings it up to date.
+    /// Opens the repository in this file, and brings it up to date if it is opened for writing.
     ///
     /// # Errors
     /// * [`ErrorKind::NotOurs`] for a file that is something else; it is not touched.

@@ -5,9 +5,9 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use rusqlite::backup::Backup;
+use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
 use super::failure::{Attempt, Failure, explain_result};
 use super::{Db, Mode};
@@ -152,9 +152,10 @@ fn reader(path: &Path, patience: Duration) -> Attempt<Db> {
         return Err(newer(path).into());
     }
     if version < newest() {
-        return Err(Error::new(ErrorKind::Storage, format!("the repository {} was written by an older version", path.display()))
-            .with_help("it is brought up to date when something is next stored, as by `tidelock apply`")
-            .into());
+        // Who reads changes nothing, and yet must see what the next writer will: every command reads before it writes.
+        let copy = copy(&connection)?;
+        migrate(&copy.connection, path)?;
+        return Ok(copy);
     }
     Ok(Db::new(connection))
 }
@@ -163,7 +164,10 @@ fn reader(path: &Path, patience: Duration) -> Attempt<Db> {
 pub(super) fn copy(source: &Connection) -> Attempt<Db> {
     // An empty name is SQLite's word for such a file.
     let mut connection = Connection::open("")?;
-    Backup::new(source, &mut connection)?.step(-1)?;
+    let StepResult::Done = Backup::new(source, &mut connection)?.step(-1)? else {
+        // Not an error of the call: it could be made again.
+        return Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), None).into());
+    };
     set_up(&connection, Duration::ZERO, WRITER_CACHE)?;
     connection.pragma_update(None, "synchronous", "OFF")?;
     connection.pragma_update(None, "foreign_keys", true)?;

@@ -2,9 +2,9 @@
 
 CREATE TABLE object_set (id INTEGER PRIMARY KEY, resource NOT NULL, text TEXT NOT NULL, UNIQUE (resource, text));
 
--- At most five for each object set; `nr` grows with time.
+-- At most five for each object set, one for each run; `nr` grows with time.
 CREATE TABLE token (
-  object_set INTEGER NOT NULL REFERENCES object_set, nr INTEGER NOT NULL, at INTEGER NOT NULL, value BLOB NOT NULL,
+  object_set INTEGER NOT NULL REFERENCES object_set, nr INTEGER NOT NULL, at INTEGER NOT NULL, run INTEGER NOT NULL, value BLOB NOT NULL,
   PRIMARY KEY (object_set, nr)) WITHOUT ROWID;
 
 -- One row for each commit that marks messages: a JSON list of them, each a text if it is settled, else with the number of changes that

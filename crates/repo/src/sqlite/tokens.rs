@@ -10,14 +10,14 @@ use crate::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey};
 
 /// The tokens of an object set, newest first.
 pub(super) fn of_set(db: &Db, key: &TokenKey) -> Attempt<Vec<StoredToken>> {
-    let sql = "SELECT t.value, t.at FROM object_set o CROSS JOIN token t ON t.object_set = o.id
+    let sql = "SELECT t.value, t.at, t.run FROM object_set o CROSS JOIN token t ON t.object_set = o.id
                WHERE o.resource = ?1 AND o.text = ?2 ORDER BY t.nr DESC";
     read(db, sql, (OidColumn::from(&key.resource), &*key.set))
 }
 
 /// The tokens of all object sets of a resource.
 pub(super) fn of_resource(db: &Db, resource: &Oid) -> Attempt<Vec<StoredToken>> {
-    let sql = "SELECT t.value, t.at FROM object_set o CROSS JOIN token t ON t.object_set = o.id
+    let sql = "SELECT t.value, t.at, t.run FROM object_set o CROSS JOIN token t ON t.object_set = o.id
                WHERE o.resource = ?1 ORDER BY o.id, t.nr DESC";
     read(db, sql, [OidColumn::from(resource)])
 }
@@ -28,7 +28,7 @@ fn read(db: &Db, sql: &str, which: impl Params) -> Attempt<Vec<StoredToken>> {
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let value = row.get::<_, Vec<u8>>(0)?.into();
-        found.push(StoredToken { value, at: timestamp(row, 1)?.ok_or_else(|| corrupt("a token"))? });
+        found.push(StoredToken { value, at: timestamp(row, 1)?.ok_or_else(|| corrupt("a token"))?, run: row.get(2)? });
     }
     Ok(found)
 }
@@ -54,18 +54,20 @@ pub(super) fn change(db: &Connection, change: &TokenChange) -> Attempt<()> {
             db.last_insert_rowid()
         }
     };
-    let newest: Option<(i64, bool)> = db
-        .prepare_cached("SELECT nr, value = ?2 FROM token WHERE object_set = ?1 ORDER BY nr DESC LIMIT 1")?
-        .query_row((set, value), |row| Ok((row.get(0)?, row.get(1)?)))
+    let newest: Option<(i64, bool, u32)> = db
+        .prepare_cached("SELECT nr, value = ?2, run FROM token WHERE object_set = ?1 ORDER BY nr DESC LIMIT 1")?
+        .query_row((set, value), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
         .optional()?;
-    if newest.is_some_and(|(_, same)| same) {
+    if newest.is_some_and(|(_, same, _)| same) {
         return Ok(());
     }
-    let nr = newest.map_or(1, |(nr, _)| nr + 1);
-    db.prepare_cached("INSERT INTO token (object_set, nr, at, value) VALUES (?1, ?2, ?3, ?4)")?.execute((
+    // The token of the same run gives way.
+    let nr = newest.map_or(1, |(nr, _, run)| if run != 0 && run == change.run { nr } else { nr + 1 });
+    db.prepare_cached("INSERT OR REPLACE INTO token (object_set, nr, at, run, value) VALUES (?1, ?2, ?3, ?4, ?5)")?.execute((
         set,
         nr,
         change.at.as_millis(),
+        change.run,
         value,
     ))?;
     db.prepare_cached("DELETE FROM token WHERE object_set = ?1 AND nr <= ?2")?.execute((set, nr - TOKENS_KEPT as i64))?;
