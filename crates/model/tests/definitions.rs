@@ -620,6 +620,14 @@ fn an_object_of_json_or_yaml_can_say_its_type_instead_of_standing_under_its_name
 }
 
 #[test]
+fn a_type_that_no_element_could_be_called_by_is_none() {
+    for odd in ["Ycok#", "#", "a b", "1Type", "c:"] {
+        let (definitions, findings) = read(&format!("{{\"@type\": \"{odd}\", \"name\": \"x\"}}"));
+        assert!(definitions.is_empty() && findings.contains("error[unknown-object]"), "{odd}: {findings}");
+    }
+}
+
+#[test]
 fn slips_in_the_items_of_a_user_are_noticed_and_own_items_are_not() {
     check_findings(
         r#"{"user": {"name": "ann", "giveName": "Ann", "shoeSize": 38, "http://example.org/own#fulName": "x", "bossRef": {"oid": "1"}}}"#,

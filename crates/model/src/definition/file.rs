@@ -146,7 +146,7 @@ fn read(node: &Node, reading: &mut Reading) -> Option<Definition> {
         return None;
     }
     // An element that is only called an object has a type that says which.
-    let declared = node.declared_type().filter(|_| node.local() == "object");
+    let declared = node.declared_type().filter(|name| node.local() == "object" && is_plain(name.local()));
     let local = declared.as_ref().map_or_else(|| node.local().to_owned(), element_of_type);
     let focus = FocusType::ALL.into_iter().find(|focus| focus.element_name() == local);
     Some(match (&*local, focus) {
@@ -180,6 +180,12 @@ fn read(node: &Node, reading: &mut Reading) -> Option<Definition> {
 
 /// The objects that have a meaning here.
 const READ_TYPES: &[&str] = &["resource", "task", "user", "role", "org", "service"];
+
+/// Whether a name is one that an element can have as it is.
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+}
 
 /// `TaskType` is what `task` elements hold.
 fn element_of_type(name: &QName) -> String {

@@ -173,8 +173,8 @@ impl<'a> Parser<'a> {
                 match self.operand(verb_text, false, true)? {
                     Operand::Values(values) => match values.into_iter().next() {
                         Some(Literal::QName(type_name)) => Filter::Type(TypeClause { type_name, place }),
-                        Some(Literal::String(text)) if !text.is_empty() => {
-                            Filter::Type(TypeClause { type_name: QName::from_uri(&text), place })
+                        Some(Literal::String(text)) if is_name(text.trim()) => {
+                            Filter::Type(TypeClause { type_name: QName::from_uri(text.trim()), place })
                         }
                         _ => return Err(no_type(at)),
                     },
@@ -489,6 +489,11 @@ fn no_item(at: usize, verb_text: &str) -> Box<Fault> {
 fn no_literal(at: usize, found: &str) -> Box<Fault> {
     Fault::new(at, format!("a text, a number, true or false is expected here, and there is {found}"))
         .with_help("only such values can stand in brackets")
+}
+
+/// Whether a text can be the name of a type, in full or without namespace.
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 fn no_type(at: usize) -> Box<Fault> {

@@ -195,6 +195,9 @@ fn what_is_wrong_is_said_with_its_place_and_cure() {
         "a//b = 1",
         "a/ = 1",
         "5 = a",
+        ". type '\t \t'",
+        ". type 'User Type'",
+        ". type ''",
         "'a' = b",
         "a = 1 ž",
     ] {
