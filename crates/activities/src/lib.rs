@@ -1,4 +1,5 @@
-//! The activities: import, reconciliation, reclassification and cleanup of shadows, over one runner.
+//! The activities: import, reconciliation, live synchronization, asynchronous update, reclassification and cleanup of shadows,
+//! over one runner.
 //!
 //! An activity is a function over one [`runner`](self) and one way to synchronize an object. It names no connector and no
 //! database: it sees [`Connectors`], `dyn Connector` and `dyn Repo`. All judgement is the resolver's.
