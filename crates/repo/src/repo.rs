@@ -277,6 +277,7 @@ pub trait Repo: Send + Sync {
     /// * Removing a trigger that is gone changes nothing.
     /// * A later mark of a message supersedes those before it.
     /// * A token that equals the newest of its object set changes nothing.
+    /// * A token takes the place of the newest of its object set where both are of one run.
     /// * Resetting a token takes those before it along, and touches no other object set.
     ///
     /// # Errors
