@@ -13,7 +13,7 @@ use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, Listening
 use tidelock_messages::Decoder;
 
 use crate::acknowledgements::{Desk, Settle, repeat};
-use crate::attach::{Attached, attach};
+use crate::attach::{Attached, attach, floor};
 use crate::backlog::{Backlog, acknowledgement};
 use crate::client::Session;
 use crate::config::NatsConfig;
@@ -30,7 +30,7 @@ const HEARTBEAT: Duration = Duration::from_secs(5);
 /// The most messages that are asked for at a time.
 const BATCH: usize = 500;
 /// The most acknowledgements that are repeated after a break.
-const MOST_REPEATED: u64 = 100_000;
+const MOST_REPEATED: u64 = 50_000;
 /// How long is waited at most between two tries to connect.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
@@ -135,7 +135,7 @@ impl Listener {
 
     /// The next delivery. A connection that breaks is made again; one that cannot be made to begin with is an error.
     async fn next(&mut self) -> Result<Delivery> {
-        let mut began = self.line.is_some();
+        let mut began = self.line.is_some() || self.broken.is_some();
         loop {
             let error = match self.step().await {
                 Ok(Some(message)) => return Ok(self.give(message)),
@@ -202,8 +202,12 @@ impl Listener {
             dead_letters::check(&session, config, target, &attached.filters).await?;
         }
         let info = attached.consumer.cached_info();
-        let (floor, last, delivered) =
-            (info.ack_floor.stream_sequence, info.delivered.stream_sequence, info.delivered.consumer_sequence);
+        let (last, delivered, pending) = (info.delivered.stream_sequence, info.delivered.consumer_sequence, info.num_ack_pending);
+        let floor = match &self.position {
+            // Where we are counts; the rest is to know what the server may not know.
+            Some(position) => info.ack_floor.stream_sequence.min(position.sequence),
+            None => floor(config, info)?,
+        };
         let position = self.position.get_or_insert_with(|| Position {
             stream: config.stream.clone(),
             created: attached.stream.created.unix_timestamp_nanos(),
@@ -213,7 +217,7 @@ impl Listener {
         // What we know to be done with, the server is to know as well: where it does not, it holds others back.
         let done = position.sequence;
         for sequence in floor.max(done.saturating_sub(MOST_REPEATED)).saturating_add(1)..=done {
-            if !self.desk.is_open(sequence) {
+            if pending > 0 && !self.desk.is_open(sequence) {
                 repeat(&session.client, acknowledgement(config, sequence)).await;
             }
         }
@@ -221,7 +225,8 @@ impl Listener {
         let messages =
             attached.consumer.stream().max_messages_per_batch(most.clamp(1, BATCH)).expires(EXPIRES).heartbeat(HEARTBEAT);
         let messages = messages.messages().await.map_err(|error| session.silence(error, "no messages can be had", config))?;
-        let backlog = (last > done).then(|| Backlog::new(done.saturating_add(1), last));
+        let first = done.saturating_add(1).max(attached.stream.state.first_sequence);
+        let backlog = (last >= first).then(|| Backlog::new(first, last));
         self.desk.attach(Some(Arc::clone(&session)));
         let broken = session.broken().boxed();
         self.line = Some(Line { attached, broken, messages, delivered, backlog, waiting: None });

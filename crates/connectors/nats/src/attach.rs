@@ -78,7 +78,29 @@ async fn check_position(session: &Session, config: &NatsConfig, stream: &stream:
     }
 }
 
-fn filters(config: &consumer::Config) -> Vec<String> {
+/// The number up to which a consumer has everything acknowledged.
+///
+/// # Errors
+/// Where nothing is acknowledged, and where it began is not known.
+pub(crate) fn floor(config: &NatsConfig, info: &consumer::Info) -> Result<u64> {
+    if info.num_ack_pending == 0 {
+        return Ok(info.delivered.stream_sequence);
+    }
+    if info.ack_floor.consumer_sequence > 0 {
+        return Ok(info.ack_floor.stream_sequence);
+    }
+    // It has a floor of its own only from the first acknowledgement on.
+    match info.config.deliver_policy {
+        DeliverPolicy::All => Ok(0),
+        DeliverPolicy::ByStartSequence { start_sequence } => Ok(start_sequence.saturating_sub(1)),
+        _ => {
+            let problem = "nothing of it was ever acknowledged, and where it began is not known: delete it, and it is made anew";
+            Err(refused(config, problem))
+        }
+    }
+}
+
+pub(crate) fn filters(config: &consumer::Config) -> Vec<String> {
     let one = Some(config.filter_subject.clone()).filter(|filter| !filter.is_empty());
     one.into_iter().chain(config.filter_subjects.iter().cloned()).collect()
 }
@@ -125,7 +147,8 @@ async fn make(
         _ if stream.config.retention == RetentionPolicy::WorkQueue => DeliverPolicy::All,
         (Some(position), _) => DeliverPolicy::ByStartSequence { start_sequence: position.sequence.saturating_add(1) },
         (None, Begin::All) => DeliverPolicy::All,
-        (None, Begin::New) => DeliverPolicy::New,
+        // Not `New`: with a number, it stays known where it began.
+        (None, Begin::New) => DeliverPolicy::ByStartSequence { start_sequence: stream.state.last_sequence.saturating_add(1) },
     };
     let (filter_subject, filter_subjects) = match config.filters.as_slice() {
         [one] => (one.clone(), Vec::new()),

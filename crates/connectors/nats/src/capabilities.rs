@@ -4,7 +4,7 @@ use async_nats::jetstream::consumer;
 use async_nats::jetstream::stream::{self, RetentionPolicy};
 use tidelock_connector_api::{Finding, OnFailure, Result};
 
-use crate::attach::{check_consumer, consumer, stream};
+use crate::attach::{self, check_consumer, consumer, stream};
 use crate::client::{Answer, Session};
 use crate::config::{Begin, NatsConfig};
 use crate::connector::Nats;
@@ -27,8 +27,7 @@ pub(crate) async fn look(config: &NatsConfig) -> Result<Seen> {
     };
     let mut filters = config.filters.clone();
     if let Some(info) = &consumer {
-        let one = Some(info.config.filter_subject.clone()).filter(|filter| !filter.is_empty());
-        filters = one.into_iter().chain(info.config.filter_subjects.iter().cloned()).collect();
+        filters = attach::filters(&info.config);
         check_consumer(config, &info.config, &filters)?;
     }
     if let Some(target) = &config.dead_letters {

@@ -222,7 +222,14 @@ impl<'n> Settings<'n> {
             };
             self.diagnostics.push(Diagnostic::error("unknown-property", &node.place, message).with_help(help));
         }
-        self.diagnostics
+        // An item that was asked for twice has its error twice.
+        let mut found: Diagnostics = Vec::with_capacity(self.diagnostics.len());
+        for diagnostic in self.diagnostics {
+            if !found.contains(&diagnostic) {
+                found.push(diagnostic);
+            }
+        }
+        found
     }
 }
 

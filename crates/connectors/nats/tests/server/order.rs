@@ -8,7 +8,7 @@ use async_nats::jetstream::stream::RetentionPolicy;
 use futures::future::join_all;
 use tidelock_connector_api::{AsyncUpdates, Connector, Delivery, ErrorKind, Listening, OnFailure, Token};
 use tidelock_messages::{Decoder, Secret};
-use tidelock_nats::{Login, Trust};
+use tidelock_nats::{Begin, Login, Trust};
 use tidelock_servers::{Nats, PASSWORD, USER};
 
 const BOTH: [RetentionPolicy; 2] = [RetentionPolicy::Limits, RetentionPolicy::WorkQueue];
@@ -138,6 +138,32 @@ fn only_the_subjects_that_are_wanted_come_also_after_a_break() {
         let error = next(&mut listen(&connector, None)).await.err().unwrap();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.full_message().contains("other filter subjects"), "{error:?}");
+    });
+}
+
+#[test]
+fn a_first_listener_begins_where_it_is_told_to() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=3)).await;
+        let connector = stream.connector_with(|config| config.begin = Begin::New);
+        let mut deliveries = listen(&connector, None);
+        // Whoever listens must be there before something is new.
+        tokio::select! {
+            given = next(&mut deliveries) => panic!("{:?}", given.map(|given| id(&given))),
+            () = stream.expect_listener() => {}
+        }
+        stream.publish_all(numbers(4..=5)).await;
+        assert_eq!(ids(&take(&mut deliveries, 2).await), numbers(4..=5));
+        drop(deliveries);
+        // It stays so for the one after it, though nothing is acknowledged.
+        let mut deliveries = listen(&connector, None);
+        let taken = take(&mut deliveries, 2).await;
+        assert_eq!(ids(&taken), numbers(4..=5));
+        acknowledge(taken).await;
+        drop(deliveries);
+        stream.publish_all(numbers(6..=6)).await;
+        assert_eq!(id(&next(&mut listen(&connector, None)).await.unwrap()), "p6");
     });
 }
 

@@ -87,6 +87,16 @@ impl Stream {
         }
     }
 
+    /// Waits until somebody listens.
+    pub(crate) async fn expect_listener(&self) {
+        let stream = self.context.get_stream(&self.name).await.unwrap();
+        let began = std::time::Instant::now();
+        while !stream.consumer_info("tidelock").await.is_ok_and(|info| info.num_waiting > 0) {
+            assert!(began.elapsed() < PATIENCE, "nobody listens");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// How many messages the consumer has given that are not acknowledged, once that is what is expected.
     pub(crate) async fn expect_unacknowledged(&self, expected: usize) {
         let stream = self.context.get_stream(&self.name).await.unwrap();
