@@ -249,9 +249,7 @@ impl Opening<'_> {
         let interval = work.interval.as_ref().map(|interval| interval.value.clone());
         if activity == ActivityKind::ShadowCleanup && interval.is_none() {
             let error = Diagnostic::error("no-interval", &work.place, "the cleanup does not say how old shadows must be")
-                .with_help(
-                    "add 'interval', such as <interval>P30D</interval>: shadows that were not met for so long are looked after",
-                );
+                .with_help("add 'interval', such as P30D: shadows that were not met for so long are looked after");
             return Err(refused(diagnostics, error));
         }
         let following = Following::new(work, &given, mode).map_err(|error| refused(diagnostics, error))?;

@@ -73,7 +73,7 @@ pub(super) fn compile(
                     &item.place,
                     format!("no mapping gives '{target}' before correlation, so no owner can be found by it"),
                 )
-                .with_help(format!("add <use>all</use> to the inbound mapping to '{target}'")),
+                .with_help(format!("say 'all' in 'use' of the inbound mapping to '{target}'")),
             );
         }
     }

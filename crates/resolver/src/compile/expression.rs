@@ -49,7 +49,7 @@ pub(super) fn source(
         }
         Evaluator::Value(nodes) => nodes.iter().map(constant).collect::<Result<_, _>>().map(MappingSource::Constant),
         Evaluator::Const(name) => {
-            Err(names::refused("a constant of the system configuration", &name.place, "write the value itself: <value>…</value>"))
+            Err(names::refused("a constant of the system configuration", &name.place, "write the value itself, in 'value'"))
         }
         Evaluator::Script(script) => Err(unsupported_script(script)),
         Evaluator::Other { name, node } => {

@@ -225,9 +225,9 @@ fn what_would_be_done_wrongly_is_refused() {
     check_type(
         "attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { const: x } } }",
         expect![[r#"
-        -:8:91: error[not-supported]: a constant of the system configuration is not supported yet, and without it the result would be wrong
-            write the value itself: <value>…</value>
-    "#]],
+            -:8:91: error[not-supported]: a constant of the system configuration is not supported yet, and without it the result would be wrong
+                write the value itself, in 'value'
+        "#]],
     );
     check_type(
         "attribute: { ref: ri:given, inbound: { target: { path: givenName }, expression: { generate: {} } } }",
@@ -266,9 +266,9 @@ fn correlation_is_checked() {
     check_type(
         "correlation: { correlators: { items: { item: { ref: personalNumber } } } }",
         expect![[r#"
-        -:8:48: warning[correlation-item-unmapped]: no mapping gives 'personalNumber' before correlation, so no owner can be found by it
-            add <use>all</use> to the inbound mapping to 'personalNumber'
-    "#]],
+            -:8:48: warning[correlation-item-unmapped]: no mapping gives 'personalNumber' before correlation, so no owner can be found by it
+                say 'all' in 'use' of the inbound mapping to 'personalNumber'
+        "#]],
     );
     check_type(
         "correlation: { correlators: { items: { item: { ref: name, search: { fuzzy: { levenshtein: { threshold: 2 } } } } } } }",

@@ -77,6 +77,119 @@ fn whatever_decides_changes_the_salt_and_what_does_not_does_not() {
 }
 
 #[test]
+fn whatever_a_mapping_does_changes_the_salt() {
+    let print = |mapping: &str| {
+        let attribute = format!("      attribute: {{ ref: ri:ou, inbound: {{ {mapping} }} }}\n");
+        of(&policy(&format!("{}{attribute}", types(TYPE))), "account uid=1")
+    };
+    let prints = [
+        "target: { path: name }",
+        "target: { path: givenName }",
+        "target: { path: organization }",
+        "target: { path: name }, strength: weak",
+        "target: { path: name }, strength: strong",
+        "target: { path: name }, use: correlation",
+        "target: { path: name }, use: all",
+        "target: { path: name }, authoritative: false",
+        "target: { path: name }, expression: { value: a }",
+        "target: { path: name }, expression: { value: b }",
+        "target: { path: name }, channel: import",
+        "target: { path: name }, exceptChannel: liveSync",
+        "target: { path: organization, set: { predefined: all } }",
+    ]
+    .map(print);
+    for (i, a) in prints.iter().enumerate() {
+        assert!(prints.iter().skip(i + 1).all(|b| a != b), "{i}");
+    }
+}
+
+#[test]
+fn whatever_tells_a_type_changes_the_salt() {
+    let filters = [
+        "uid = \"1\"",
+        "uid = \"2\"",
+        "uid = (\"1\", \"2\")",
+        "ou = \"1\"",
+        "ou exists",
+        "uid startsWith \"1\"",
+        "uid endsWith \"1\"",
+        "uid contains \"1\"",
+        "uid > \"1\"",
+        "uid >= \"1\"",
+        "not (uid = \"1\")",
+        "uid = \"1\" and ou = \"2\"",
+        "uid = \"1\" or ou = \"2\"",
+    ];
+    let prints = filters.map(|filter| of(&typed(&format!("{TYPE} where {filter}")), "account uid=1"));
+    for (i, a) in prints.iter().enumerate() {
+        assert!(prints.iter().skip(i + 1).all(|b| a != b), "{}", filters[i]);
+    }
+    let tree = |more: &str| {
+        of(
+            &policy(&format!("schemaHandling:\n  objectType:\n    delineation:\n      objectClass: ri:entry\n      {more}")),
+            "entry entryUUID=1",
+        )
+    };
+    let base =
+        |name: &str| format!("baseContext: {{ objectClass: ri:entry, filter: {{ text: 'attributes/ri:dn = \"{name}\"' }} }}");
+    let prints = [
+        tree("classificationOrder: 1"),
+        tree("classificationOrder: 2"),
+        tree(&base("dc=x")),
+        tree(&base("dc=y")),
+        tree(&format!("{}\n      searchHierarchyScope: one", base("dc=x"))),
+        tree(&format!("{}\n      baseContextClassificationUse: required", base("dc=x"))),
+    ];
+    for (i, a) in prints.iter().enumerate() {
+        assert!(prints.iter().skip(i + 1).all(|b| a != b), "{i}");
+    }
+}
+
+#[test]
+fn whatever_finds_owners_or_reacts_changes_the_salt() {
+    let print = |item: &str| of(&policy(&format!("{}      {item}\n", types(TYPE))), "account uid=1");
+    let items = |more: &str| format!("correlation: {{ correlators: {{ items: {{ item: {{ ref: employeeNumber }} {more} }} }} }}");
+    let two = |more: &str| {
+        format!(
+            "correlation: {{ correlators: {{ items: [ {{ name: a, item: {{ ref: employeeNumber }}, composition: {{ tier: 1 }} }}, {{ item: {{ ref: personalNumber }}, {more} }} ] }} }}"
+        )
+    };
+    let reaction = |of: &str| format!("synchronization: {{ reaction: {{ {of} }} }}");
+    let prints = [
+        print(&items("")),
+        print(&items(", name: other")),
+        print(&items(", composition: { weight: 0.5 }")),
+        print(&two("composition: { tier: 1 }")),
+        print(&two("composition: { tier: 2 }")),
+        print(&two("composition: { tier: 1, ignoreIfMatchedBy: a }")),
+        print("correlation: { correlators: { items: { item: { ref: personalNumber } } } }"),
+        print(
+            "correlation: { correlators: { items: { item: { ref: employeeNumber, search: { matchingRule: stringIgnoreCase } } } } }",
+        ),
+        print("correlation: { thresholds: { definite: 0.9 } }"),
+        print("correlation: { thresholds: { candidate: 0.9 } }"),
+        print(&reaction("situation: linked, actions: { synchronize: {} }")),
+        print(&reaction("situation: unmatched, actions: { synchronize: {} }")),
+        print(&reaction("situation: linked, actions: { unlink: {} }")),
+        print(&reaction("situation: linked, channel: import, actions: { synchronize: {} }")),
+        print(&reaction("situation: linked, channel: liveSync, actions: { synchronize: {} }")),
+        print("synchronization: {}"),
+    ];
+    for (i, a) in prints.iter().enumerate() {
+        assert!(prints.iter().skip(i + 1).all(|b| a != b), "{i}");
+    }
+}
+
+#[test]
+fn a_purpose_of_its_own_has_fingerprints_of_its_own() {
+    let salt = salt(&typed(TYPE), Channel::Import);
+    let [plain, preview, other] =
+        [salt.clone(), salt.with("preview"), salt.with("other")].map(|salt| fingerprint(&object("account uid=1"), &salt));
+    assert!(plain != preview && preview != other && plain != other);
+    assert_eq!(preview, fingerprint(&object("account uid=1"), &salt.with("preview")));
+}
+
+#[test]
 fn the_channel_counts_only_where_something_depends_on_it() {
     let base = types(TYPE);
     let prints = |yaml: &str| {

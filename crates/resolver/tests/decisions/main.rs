@@ -1,6 +1,7 @@
 //! The decisions, tested as text in, text out.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cached;
 mod classification;
 mod compilation;
 mod correlation;
