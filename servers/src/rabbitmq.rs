@@ -183,7 +183,10 @@ impl Own {
             "-sname {NODE} -start_epmd false -erl_epmd_port {} -kernel inet_dist_use_interface {{127,0,0,1}}",
             self.node_port
         );
-        set_environment(&mut command, self.home.folder()).env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", distribution);
+        set_environment(&mut command, self.home.folder())
+            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", distribution)
+            // It looks for epmd every minute, and would start it by starting another Erlang.
+            .env("ERL_FLAGS", "-start_epmd false");
         self.home.start(&mut command, READY)
     }
 }
