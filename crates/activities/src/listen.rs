@@ -80,6 +80,7 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         inbox,
         on_failure: source.on_failure(),
         settles: part.mode == Mode::Full,
+        left_behind: false,
         acknowledging: JoinSet::new(),
         kept: Vec::new(),
     };
@@ -135,7 +136,6 @@ fn named(delivery: &Delivery) -> String {
     delivery.id.as_ref().map_or_else(|| "a message without an identity".to_owned(), |id| format!("message {}", id.0))
 }
 
-/// Waits for so long; for ever where it is not said.
 /// For how long nothing has arrived. A source that is still being connected to for the first time is given the time for that: a
 /// connector gives up by itself.
 struct Quiet {
@@ -204,6 +204,8 @@ struct Listener<'a> {
     on_failure: OnFailure,
     /// Whether messages are settled. Where nothing is kept of what is done, they stay with the source.
     settles: bool,
+    /// Whether a message was left behind that was not settled: no token may pass it.
+    left_behind: bool,
     acknowledging: JoinSet<()>,
     /// Messages that stay with the source.
     kept: Vec<Delivery>,
@@ -258,7 +260,7 @@ impl Listener<'_> {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
         }
         if self.settles
-            && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
+            && let Some(token) = self.reached(&group).filter(|token| !is_stored(run, self.part, token))
         {
             // The last messages had nothing to commit their token with.
             let token = Some(change(self.part, self.following, token));
@@ -325,11 +327,17 @@ impl Listener<'_> {
         owners: &[usize],
         on_stop: OnStop,
     ) -> Result<Worked, RunError> {
-        let (part, following, settles) = (self.part, self.following, self.settles);
+        let (part, following, settles, left_behind) = (self.part, self.following, self.settles, self.left_behind);
         let known: &Group = group;
         let mark = |settled: usize, batch: &mut Batch| {
             if settles {
-                known.mark(part, following, &owners[..settled.min(owners.len())], batch);
+                let owners = &owners[..settled.min(owners.len())];
+                let messages = known.marks(owners);
+                if !messages.is_empty() {
+                    batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
+                }
+                let token = known.watermark.reached(owners).filter(|_| !left_behind);
+                batch.token = token.map(|token| change(part, following, token));
             }
         };
         let worked = run.work_with(part, work, on_stop, &mark).await?;
@@ -364,6 +372,11 @@ impl Listener<'_> {
         });
     }
 
+    /// The token behind the messages of which nothing is left.
+    fn reached<'g>(&self, group: &'g Group) -> Option<&'g Token> {
+        group.watermark.reached(&[]).filter(|_| !self.left_behind)
+    }
+
     /// Whether a failure is tried again.
     fn retries(&self) -> bool {
         self.settles && matches!(self.on_failure, OnFailure::Retry { .. })
@@ -382,11 +395,12 @@ impl Listener<'_> {
         let id = delivery.id.clone();
         if let Err(error) = delivery.reject(&reason(&stop.error)).await {
             tracing::warn!(error = error.full_message(), "a message was not rejected: it may come again");
+            self.left_behind = true;
             return Ok(None);
         }
         group.watermark.close(failed);
         let inbox = id.map(|id| InboxMarks { resource: self.part.resource.clone(), messages: vec![InboxEntry::settled(id.0)] });
-        let token = group.watermark.reached(&[]).map(|token| change(self.part, self.following, token));
+        let token = self.reached(group).map(|token| change(self.part, self.following, token));
         for mark in inbox.iter().flat_map(|inbox| &inbox.messages) {
             self.inbox.note(mark.clone());
         }
@@ -454,15 +468,6 @@ impl Group {
         self.pending.extend(changes.into_iter().skip(done).map(|change| (number, change)));
         self.identities.extend(delivery.id.clone());
         self.messages.push(Message { delivery: Some(delivery), settled });
-    }
-
-    /// What is to be stored once one change is settled of each of these messages.
-    fn mark(&self, part: &Part, following: &Following, owners: &[usize], batch: &mut Batch) {
-        let messages = self.marks(owners);
-        if !messages.is_empty() {
-            batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
-        }
-        batch.token = self.watermark.reached(owners).map(|token| change(part, following, token));
     }
 
     /// The marks of messages of which one change each is settled.

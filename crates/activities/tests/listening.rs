@@ -307,6 +307,25 @@ async fn a_source_that_keeps_no_position_goes_on_after_the_token_that_is_stored(
     assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2, 3, 4]);
 }
 
+#[tokio::test]
+async fn no_token_passes_a_message_that_could_not_be_rejected() {
+    for chunk in [1, 1000] {
+        let (world, source) = positioned();
+        *source.on_failure.lock().unwrap() = OnFailure::Skip;
+        world.put("ann", "number=1");
+        world.put("bob", "number=2");
+        *source.pushed.lock().unwrap() = vec![vec![note("ann")], vec![note("bob")], vec![note("ann")]];
+        world.resource.set_faults(Faults::new().unreadable("bob"));
+        let options = Options { chunk: Some(chunk), ..Options::default() };
+        let report = world.run(&listening(), &options).await;
+        assert_eq!((report.progress.success, report.progress.failure), (2, 1));
+        assert_eq!(world.token("all").await.as_deref(), Some("1"), "{chunk}");
+        world.resource.set_faults(Faults::new());
+        let report = world.run(&listening(), &options).await;
+        assert_eq!((report.progress.success, world.token("all").await.as_deref()), (1, Some("3")), "{chunk}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_arrives_where_the_connection_is_gone_and_that_is_for_later() {
     for (status, name) in [(Listening::Reconnecting, "reconnecting"), (Listening::Down, "down")] {

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream};
 use tidelock_connector_api::memory::Memory;
 use tidelock_connector_api::{
     Acknowledge, AsyncUpdates, Change, ChangeStream, ChangesRequest, Connector, Delivery, Error, Listening, LiveSync, MessageId,
-    ObjectStream, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
+    ObjectStream, OnFailure, Result, SearchRequest, SyncEvent, Token, TokenPrecision, async_trait,
 };
 use tidelock_model::object::{ResourceObject, Schema};
 
@@ -23,6 +23,8 @@ pub struct Scripted {
     pub retained: Mutex<Vec<Vec<String>>>,
     /// The messages. Behind each stands its number as a token, from 1.
     pub pushed: Mutex<Vec<Vec<Change>>>,
+    /// What a message comes to that fails. This source takes none back.
+    pub on_failure: Mutex<OnFailure>,
     /// How the connection is.
     pub status: Mutex<Listening>,
     /// The numbers of the messages that were acknowledged.
@@ -39,6 +41,7 @@ impl Scripted {
             asked: Mutex::default(),
             retained: Mutex::default(),
             pushed: Mutex::default(),
+            on_failure: Mutex::default(),
             status: Mutex::new(Listening::Alive),
             acknowledged: Arc::default(),
         }
@@ -114,6 +117,10 @@ impl AsyncUpdates for Scripted {
         });
         let deliveries: Vec<Result<Delivery>> = deliveries.collect();
         stream::iter(deliveries).chain(stream::pending()).boxed()
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        *self.on_failure.lock().unwrap()
     }
 
     fn status(&self) -> Listening {
