@@ -205,7 +205,7 @@ async fn a_cleanup_says_how_old() {
     let found = world.findings(&activity(&work("shadowCleanup", ALL, "")), &Options::default()).await;
     expect![[r#"
         test.xml:3:44: error[no-interval]: the cleanup does not say how old shadows must be
-          add 'interval', such as <interval>P30D</interval>: shadows that were not met for so long are looked after
+          add 'interval', such as P30D: shadows that were not met for so long are looked after
     "#]]
     .assert_eq(&found);
 }
