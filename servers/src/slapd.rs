@@ -35,6 +35,8 @@ pub struct SlapdSetup {
     pub session_log: u32,
     /// A folder with `ca.pem`, `server.pem` and `server.key`; without one, nothing is encrypted.
     pub certificates: Option<PathBuf>,
+    /// Whether what it has said to be done is on the disk. That takes its time, so only measurements ask for it.
+    pub durable: bool,
     /// Whether it begins without a single entry: one that replicates another gets them from there.
     pub bare: bool,
 }
@@ -42,7 +44,7 @@ pub struct SlapdSetup {
 impl Default for SlapdSetup {
     fn default() -> Self {
         let (global, database) = (String::new(), String::new());
-        Self { global, database, syncprov: true, session_log: 10_000, certificates: None, bare: false }
+        Self { global, database, syncprov: true, session_log: 10_000, certificates: None, durable: false, bare: false }
     }
 }
 
@@ -259,8 +261,10 @@ fn configured(folder: &Path, setup: &SlapdSetup) -> Result<String> {
     writeln!(
         text,
         "sizelimit unlimited\n{}\ndatabase mdb\nsuffix {suffix}\nrootdn {admin}\nrootpw {PASSWORD}\ndirectory {folder}/data\n\
-         maxsize 4294967296\nenvflags nosync\nindex objectClass,entryUUID,entryCSN,uid eq\n{}",
-        setup.global, setup.database,
+         maxsize 4294967296\n{}index objectClass,entryUUID,entryCSN,uid eq\n{}",
+        setup.global,
+        if setup.durable { "" } else { "envflags nosync\n" },
+        setup.database,
     )?;
     if setup.syncprov {
         // Without a checkpoint, a slapd that is killed goes back to an older position, and loses deletions for good.

@@ -256,6 +256,8 @@ impl Bench {
         let mut setup = SlapdSetup::default();
         setup.bare = true;
         setup.syncprov = false;
+        // As the repository is.
+        setup.durable = true;
         setup.database = format!(
             "syncrepl rid=1 provider={} type=refreshAndPersist retry=\"1 +\" searchbase=\"{}\" schemachecking=off \
              bindmethod=simple binddn=\"{}\" credentials={PASSWORD}\n",
