@@ -19,7 +19,6 @@ mod shell;
 mod test;
 mod tidy;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -53,7 +52,7 @@ enum Chore {
     },
     /// Searches for inputs that break the readers of definitions, the query language or the resolver.
     Fuzz {
-        /// One target only: definitions_xml, definitions_yaml, definitions_json, filter or resolve.
+        /// One target only: definitions_xml, definitions_yaml, definitions_json, filter, resolve or messages.
         target: Option<String>,
         /// How long each target runs.
         #[arg(long, default_value_t = 600)]
@@ -85,113 +84,15 @@ enum Chore {
 #[derive(Subcommand)]
 enum Benchmark {
     /// The first import of an account file, the same again, and a reconciliation of its first revision.
-    Import {
-        /// How many accounts the file has.
-        #[arg(long, default_value_t = 100_000)]
-        objects: u64,
-        /// How often each side does each job; the medians are reported. Fewer than three are not a measurement.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-        /// Write the figures to this file as JSON, too.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Measure this binary rather than a release build of this checkout.
-        #[arg(long, value_name = "FILE")]
-        binary: Option<PathBuf>,
-        /// Keep the data and databases in this folder rather than in a temporary one.
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Fail if a target is missed.
-        #[arg(long)]
-        enforce: bool,
-    },
-    /// Changes from the queues of a private RabbitMQ and a private NATS server, against a bare consumer; and how late one takes effect.
-    Async {
-        /// How many events; the jobs' accounts are half as many.
-        #[arg(long, default_value_t = 200_000)]
-        objects: u64,
-        /// How often each side does each job; the medians are reported. Fewer than three are not a measurement.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-        /// Write the figures to this file as JSON, too.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Measure this binary rather than a release build of this checkout.
-        #[arg(long, value_name = "FILE")]
-        binary: Option<PathBuf>,
-        /// Keep the data and databases in this folder rather than in a temporary one.
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Fail if a target is missed.
-        #[arg(long)]
-        enforce: bool,
-        /// One job only: rabbitmq, nats or latency.
-        #[arg(long, value_name = "JOB")]
-        job: Option<String>,
-    },
+    Import(bench::import::Options),
     /// Live synchronization of an account file of which 1 % has changed, against `sort` and `comm`.
-    Live {
-        /// How many accounts the file has.
-        #[arg(long, default_value_t = 1_000_000)]
-        objects: u64,
-        /// How often each side does the job; the medians are reported. Fewer than three are not a measurement.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-        /// Write the figures to this file as JSON, too.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Measure this binary rather than a release build of this checkout.
-        #[arg(long, value_name = "FILE")]
-        binary: Option<PathBuf>,
-        /// Keep the data and databases in this folder rather than in a temporary one.
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Fail if a target is missed.
-        #[arg(long)]
-        enforce: bool,
-    },
+    Live(bench::live::Options),
+    /// Changes from the queues of a private RabbitMQ and a private NATS server, against a bare consumer; and how late one takes effect.
+    Async(bench::async_updates::Options),
     /// A private slapd: a full read, an import, a refresh after 1 % changed, and how late a change that is listened to takes effect.
-    Ldap {
-        /// How many entries the directory has.
-        #[arg(long, default_value_t = 100_000)]
-        objects: u64,
-        /// How often each side does each job; the medians are reported. Fewer than three are not a measurement.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-        /// Write the figures to this file as JSON, too.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Measure this binary rather than a release build of this checkout.
-        #[arg(long, value_name = "FILE")]
-        binary: Option<PathBuf>,
-        /// Keep the data and databases in this folder rather than in a temporary one.
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Fail if a target is missed.
-        #[arg(long)]
-        enforce: bool,
-        /// One job only: read, import, syncrepl-1-percent or persist-latency.
-        #[arg(long, value_name = "JOB")]
-        job: Option<String>,
-    },
+    Ldap(bench::ldap::Options),
     /// Decisions one by one (classification, filters), and the check of a folder of 1,000 definition files.
-    Resolver {
-        /// How often each job is done; the medians are reported. Fewer than three are not a measurement.
-        #[arg(long, default_value_t = 3)]
-        runs: usize,
-        /// Write the figures to this file as JSON, too.
-        #[arg(long, value_name = "FILE")]
-        json: Option<PathBuf>,
-        /// Check the folder with this binary rather than a release build of this checkout.
-        #[arg(long, value_name = "FILE")]
-        binary: Option<PathBuf>,
-        /// Keep the definitions in this folder rather than in a temporary one.
-        #[arg(long, value_name = "DIR")]
-        folder: Option<PathBuf>,
-        /// Fail if a target is missed.
-        #[arg(long)]
-        enforce: bool,
-    },
+    Resolver(bench::resolver::Options),
 }
 
 fn main() -> ExitCode {
@@ -210,21 +111,13 @@ fn run(chore: Chore) -> anyhow::Result<()> {
         Chore::Test { no_nextest } => test::run(test::Options { nextest: !no_nextest }),
         Chore::Tidy => tidy::run(),
         Chore::Conformance => conformance::run(),
-        Chore::Bench { name: Benchmark::Import { objects, runs, json, binary, folder, enforce } } => {
-            bench::import::run(&bench::import::Options { objects, runs, json, binary, folder, enforce })
-        }
-        Chore::Bench { name: Benchmark::Live { objects, runs, json, binary, folder, enforce } } => {
-            bench::live::run(&bench::live::Options { objects, runs, json, binary, folder, enforce })
-        }
-        Chore::Bench { name: Benchmark::Ldap { objects, runs, json, binary, folder, enforce, job } } => {
-            bench::ldap::run(&bench::ldap::Options { objects, runs, json, binary, folder, enforce, job })
-        }
-        Chore::Bench { name: Benchmark::Resolver { runs, json, binary, folder, enforce } } => {
-            bench::resolver::run(&bench::resolver::Options { runs, json, binary, folder, enforce })
-        }
-        Chore::Bench { name: Benchmark::Async { objects, runs, json, binary, folder, enforce, job } } => {
-            bench::async_updates::run(&bench::async_updates::Options { objects, runs, json, binary, folder, enforce, job })
-        }
+        Chore::Bench { name } => match name {
+            Benchmark::Import(options) => bench::import::run(&options),
+            Benchmark::Live(options) => bench::live::run(&options),
+            Benchmark::Async(options) => bench::async_updates::run(&options),
+            Benchmark::Ldap(options) => bench::ldap::run(&options),
+            Benchmark::Resolver(options) => bench::resolver::run(&options),
+        },
         Chore::BareConsumer { url, queue, count } => bench::broker::bare_consumer(&url, &queue, count),
         Chore::Fuzz { target, seconds } => fuzz::run(&fuzz::Options { target, seconds }),
         Chore::WithServers { command } => servers::brokers::with(&command),

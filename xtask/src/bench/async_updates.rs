@@ -19,22 +19,22 @@ use rusqlite::{Connection, OpenFlags};
 use tidelock_servers::{Nats, PASSWORD, RabbitMq, USER};
 
 use super::broker::{self, Broker};
+use super::data;
 use super::measure::{self, Cost, percentile};
 use super::report::{self, Judged, Row, Target};
-use super::{data, import};
 use crate::shell;
 
 /// What to measure, and where.
+#[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many events.
+    /// How many events; the jobs' accounts are half as many.
+    #[arg(long, default_value_t = 200_000)]
     pub(crate) objects: u64,
-    pub(crate) runs: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) enforce: bool,
-    /// Only this job.
+    /// One job only: rabbitmq, nats or latency.
+    #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: super::Common,
 }
 
 /// How long nothing arrives before the engine ends. It is taken off the engine's time.
@@ -53,14 +53,14 @@ const CONFIGURATION: &str = "http://midpoint.evolveum.com/xml/ns/public/connecto
 
 /// Measures, prints the table, and writes the figures if asked to.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.objects < 2 || options.runs == 0 {
+    if options.objects < 2 || options.common.runs == 0 {
         bail!("a benchmark takes at least two events and one run");
     }
     crate::servers::brokers::need()?;
     let wanted = |job: &str| options.job.as_deref().is_none_or(|only| only == job);
-    let binary = super::binary(options.binary.as_deref())?;
+    let binary = super::binary(options.common.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
-    let folder = match &options.folder {
+    let folder = match &options.common.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => temporary.path().to_path_buf(),
     };
@@ -71,22 +71,22 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         let broker = Broker::rabbitmq(server.url(), server.port())?;
         if wanted("rabbitmq") {
             let target = Target { by: Judged::SecondsRatio, must: 2.0, aim: 1.2 };
-            rows.push(bench.throughput("rabbitmq", target, &broker, options.runs)?);
+            rows.push(bench.throughput("rabbitmq", target, &broker, options.common.runs)?);
         }
         if wanted("latency") {
-            rows.push(bench.latency(&broker, options.runs)?);
+            rows.push(bench.latency(&broker, options.common.runs)?);
         }
     }
     if wanted("nats") {
         let server = Nats::start()?;
         let broker = Broker::nats(server.url(), server.port())?;
         let target = Target { by: Judged::SecondsRatio, must: 6.0, aim: 3.0 };
-        rows.push(bench.throughput("nats", target, &broker, options.runs)?);
+        rows.push(bench.throughput("nats", target, &broker, options.common.runs)?);
     }
     if rows.is_empty() {
         bail!("the jobs are rabbitmq, nats and latency");
     }
-    report::publish("async", &rows, options.runs, options.json.as_deref(), options.enforce)
+    report::publish("async", &rows, options.common.runs, options.common.json.as_deref(), options.common.enforce)
 }
 
 /// Everything that the runs start from.
@@ -110,7 +110,7 @@ impl Bench {
         let bench = Self { folder, binary: measured, events, accounts: events / 2 };
         eprintln!("importing {} accounts", bench.accounts);
         let home = bench.folder.join("seed");
-        import::make_empty(&home)?;
+        super::make_empty(&home)?;
         let mut out = BufWriter::new(File::create(home.join("accounts.csv"))?);
         data::write_accounts(&mut out, bench.accounts, 0)?;
         out.flush()?;
@@ -239,7 +239,7 @@ impl Bench {
     /// A copy of the repository with the accounts, whose resource also has this queue.
     fn fresh_home(&self, broker: &Broker, queue: &str) -> Result<PathBuf> {
         let home = self.folder.join("engine");
-        import::make_empty(&home)?;
+        super::make_empty(&home)?;
         for entry in fs::read_dir(self.folder.join("seed"))? {
             let entry = entry?;
             if entry.file_type()?.is_file() {

@@ -16,13 +16,13 @@ use super::{baseline, content, data, report};
 use crate::{metadata, shell};
 
 /// What to measure, and where.
+#[derive(clap::Args)]
 pub(crate) struct Options {
+    /// How many accounts the file has.
+    #[arg(long, default_value_t = 100_000)]
     pub(crate) objects: u64,
-    pub(crate) runs: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) enforce: bool,
+    #[command(flatten)]
+    pub(crate) common: super::Common,
 }
 
 /// The three jobs, in the order in which one follows from the other.
@@ -46,17 +46,17 @@ const IDENTITIES_PER_FILE: usize = 20_000;
 /// Measures, prints the table, and writes the figures if asked to.
 pub(crate) fn run(options: &Options) -> Result<()> {
     shell::need_sqlite3()?;
-    if options.objects == 0 || options.runs == 0 {
+    if options.objects == 0 || options.common.runs == 0 {
         bail!("a benchmark takes at least one object and one run");
     }
-    let binary = super::binary(options.binary.as_deref())?;
+    let binary = super::binary(options.common.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
-    let folder = match &options.folder {
+    let folder = match &options.common.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => temporary.path().to_path_buf(),
     };
     let bench = Bench::prepare(folder, binary, options.objects)?;
-    let measured = bench.measure(options.runs)?;
+    let measured = bench.measure(options.common.runs)?;
     let rows: Vec<report::Row> = measured
         .iter()
         .map(|measured| {
@@ -65,7 +65,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
             row.against("expert SQL script", &measured.baseline)
         })
         .collect();
-    report::publish("import", &rows, options.runs, options.json.as_deref(), options.enforce)
+    report::publish("import", &rows, options.common.runs, options.common.json.as_deref(), options.common.enforce)
 }
 
 /// The benchmark in small, over the unoptimized binary: the contents must agree, the figures mean nothing.
@@ -111,7 +111,7 @@ impl Bench {
     /// Gives the engine's repository the identities, as definition files.
     fn seed_engine(&self, objects: u64) -> Result<()> {
         let home = self.folder.join("seed");
-        make_empty(&home)?;
+        super::make_empty(&home)?;
         let mut files: Vec<PathBuf> = Vec::new();
         let mut out: Option<BufWriter<File>> = None;
         let mut count = 0;
@@ -194,7 +194,7 @@ impl Bench {
 
     /// A copy of the seeded repository, with the definitions stored from where they now lie.
     fn fresh_home(&self, home: &Path) -> Result<()> {
-        make_empty(home)?;
+        super::make_empty(home)?;
         let seed = self.folder.join("seed");
         for entry in fs::read_dir(&seed)? {
             let entry = entry?;
@@ -217,16 +217,6 @@ impl Bench {
         command.current_dir(home).env_remove("TIDELOCK_REPO").arg("--home").arg(home);
         command
     }
-}
-
-pub(super) fn make_empty(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(err) if err.kind() != std::io::ErrorKind::NotFound => {
-            return Err(err).context(format!("cannot empty {}", folder.display()));
-        }
-        _ => {}
-    }
-    fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))
 }
 
 impl Job {

@@ -17,22 +17,22 @@ use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rusqlite::{Connection, OpenFlags};
 use tidelock_servers::{PASSWORD, Program, Slapd, SlapdSetup};
 
+use super::data;
 use super::measure::{self, Cost, percentile};
 use super::report::{self, Judged, Row, Target};
-use super::{data, import};
 use crate::{metadata, servers, shell};
 
 /// What to measure, and where.
+#[derive(clap::Args)]
 pub(crate) struct Options {
-    /// How many entries.
+    /// How many entries the directory has.
+    #[arg(long, default_value_t = 100_000)]
     pub(crate) objects: u64,
-    pub(crate) runs: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) enforce: bool,
-    /// Only this job.
+    /// One job only: read, import, syncrepl-1-percent or persist-latency.
+    #[arg(long, value_name = "JOB")]
     pub(crate) job: Option<String>,
+    #[command(flatten)]
+    pub(crate) common: super::Common,
 }
 
 const CLASS: &str = "inetOrgPerson";
@@ -48,13 +48,13 @@ const LATEST: Duration = Duration::from_secs(30);
 
 /// Measures, prints the table, and writes the figures if asked to.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.objects < 100 || options.runs == 0 {
+    if options.objects < 100 || options.common.runs == 0 {
         bail!("a benchmark takes at least a hundred entries and one run");
     }
     servers::brokers::need()?;
     let wanted = |job: &str| options.job.as_deref().is_none_or(|only| only == job);
-    let binary = super::binary(options.binary.as_deref())?;
-    let connector = match &options.binary {
+    let binary = super::binary(options.common.binary.as_deref())?;
+    let connector = match &options.common.binary {
         // One that was built like it, and beside it.
         Some(_) => binary.with_file_name("examples").join("measure"),
         None => {
@@ -64,28 +64,28 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         }
     };
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
-    let folder = match &options.folder {
+    let folder = match &options.common.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => temporary.path().to_path_buf(),
     };
     let bench = Bench::prepare(folder, &binary, &connector, options.objects)?;
     let mut rows = Vec::new();
     if wanted("read") {
-        rows.push(bench.read(options.runs)?);
+        rows.push(bench.read(options.common.runs)?);
     }
     if wanted("import") {
-        rows.push(bench.import(options.runs)?);
+        rows.push(bench.import(options.common.runs)?);
     }
     if wanted("syncrepl-1-percent") {
-        rows.push(bench.refresh(options.runs)?);
+        rows.push(bench.refresh(options.common.runs)?);
     }
     if wanted("persist-latency") {
-        rows.push(bench.latency(options.runs)?);
+        rows.push(bench.latency(options.common.runs)?);
     }
     if rows.is_empty() {
         bail!("the jobs are read, import, syncrepl-1-percent and persist-latency");
     }
-    report::publish("ldap", &rows, options.runs, options.json.as_deref(), options.enforce)
+    report::publish("ldap", &rows, options.common.runs, options.common.json.as_deref(), options.common.enforce)
 }
 
 /// The server, and the programs to be measured.
@@ -279,7 +279,7 @@ impl Bench {
     /// An empty repository with the definitions.
     fn fresh_home(&self) -> Result<PathBuf> {
         let home = self.folder.join("engine");
-        import::make_empty(&home)?;
+        super::make_empty(&home)?;
         let port = self.server.port().to_string();
         for name in ["resource.xml", "import.xml", "live.xml", "listen.xml"] {
             let definition = shell::root().join("bench/definitions/ldap").join(name);

@@ -11,19 +11,19 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail, ensure};
 use rusqlite::{Connection, OpenFlags};
 
+use super::data;
 use super::measure;
 use super::report::{self, Judged, Row, Target};
-use super::{data, import};
 use crate::shell;
 
 /// What to measure, and where.
+#[derive(clap::Args)]
 pub(crate) struct Options {
+    /// How many accounts the file has.
+    #[arg(long, default_value_t = 1_000_000)]
     pub(crate) objects: u64,
-    pub(crate) runs: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) enforce: bool,
+    #[command(flatten)]
+    pub(crate) common: super::Common,
 }
 
 const REVISIONS: [&str; 2] = ["accounts.r0.csv", "accounts.r1.csv"];
@@ -33,12 +33,12 @@ const BASELINE: &str = "sort $0 > $2/old && sort $1 > $2/new && comm -3 $2/old $
 
 /// Measures, prints the table, and writes the figures if asked to.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.objects == 0 || options.runs == 0 {
+    if options.objects == 0 || options.common.runs == 0 {
         bail!("a benchmark takes at least one object and one run");
     }
-    let binary = super::binary(options.binary.as_deref())?;
+    let binary = super::binary(options.common.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
-    let folder = match &options.folder {
+    let folder = match &options.common.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => temporary.path().to_path_buf(),
     };
@@ -48,8 +48,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     fs::copy(&binary, &measured).with_context(|| format!("cannot copy {}", binary.display()))?;
     let bench = Bench { folder, binary: measured };
     bench.prepare(options.objects)?;
-    let row = bench.measure(options.objects, options.runs)?;
-    report::publish("live", &[row], options.runs, options.json.as_deref(), options.enforce)
+    let row = bench.measure(options.objects, options.common.runs)?;
+    report::publish("live", &[row], options.common.runs, options.common.json.as_deref(), options.common.enforce)
 }
 
 struct Bench {
@@ -66,7 +66,7 @@ impl Bench {
             out.flush()?;
         }
         let home = self.home();
-        import::make_empty(&home)?;
+        super::make_empty(&home)?;
         for name in ["resource.xml", "import.xml", "live.xml"] {
             fs::copy(shell::root().join("bench/definitions").join(name), home.join(name))
                 .with_context(|| format!("cannot copy bench/definitions/{name}"))?;
@@ -85,7 +85,7 @@ impl Bench {
         for run in 0..runs {
             eprintln!("run {} of {runs}: csv-live-1-percent", run + 1);
             let (old, new) = (REVISIONS[run % 2], REVISIONS[(run + 1) % 2]);
-            import::make_empty(&scratch)?;
+            super::make_empty(&scratch)?;
             let mut command = Command::new("sh");
             command.env("LC_ALL", "C").args(["-c", BASELINE]).args([
                 self.folder.join(old),

@@ -15,12 +15,10 @@ use super::measure::{self, Cost, median};
 use crate::{metadata, shell};
 
 /// What to measure, and where.
+#[derive(clap::Args)]
 pub(crate) struct Options {
-    pub(crate) runs: usize,
-    pub(crate) json: Option<PathBuf>,
-    pub(crate) binary: Option<PathBuf>,
-    pub(crate) folder: Option<PathBuf>,
-    pub(crate) enforce: bool,
+    #[command(flatten)]
+    pub(crate) common: super::Common,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,12 +39,12 @@ struct Row {
 
 /// Measures, prints the table, and writes the figures if asked to.
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if options.runs == 0 {
+    if options.common.runs == 0 {
         bail!("a benchmark takes at least one run");
     }
-    let (decisions, tidelock) = release_builds(options.binary.as_deref())?;
+    let (decisions, tidelock) = release_builds(options.common.binary.as_deref())?;
     let temporary = tempfile::Builder::new().prefix("tidelock-bench").tempdir().context("cannot make a temporary folder")?;
-    let folder = match &options.folder {
+    let folder = match &options.common.folder {
         Some(folder) => std::path::absolute(folder)?,
         None => temporary.path().to_path_buf(),
     };
@@ -54,8 +52,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     definitions::write(&given, Job::CheckFiles.operations())?;
 
     let mut costs: Vec<(Job, Vec<Cost>)> = Job::ALL.into_iter().map(|job| (job, Vec::new())).collect();
-    for run in 0..options.runs {
-        eprintln!("run {} of {}", run + 1, options.runs);
+    for run in 0..options.common.runs {
+        eprintln!("run {} of {}", run + 1, options.common.runs);
         for (job, costs) in &mut costs {
             let mut command = match job {
                 Job::CheckFiles => check(&tidelock, &folder, &given),
@@ -70,13 +68,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     let rows: Vec<Row> = costs.iter().map(|(job, costs)| Row::of(*job, costs)).collect();
     print!("{}", table(&rows));
-    if options.runs < 3 {
+    if options.common.runs < 3 {
         println!("Fewer than three runs: these figures are not a measurement.");
     }
-    if let Some(path) = &options.json {
+    if let Some(path) = &options.common.json {
         fs::write(path, document(&rows)).with_context(|| format!("cannot write {}", path.display()))?;
     }
-    if options.enforce && rows.iter().any(|row| !row.target_met()) {
+    if options.common.enforce && rows.iter().any(|row| !row.target_met()) {
         bail!("a target was missed");
     }
     Ok(())
