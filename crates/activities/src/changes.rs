@@ -1,7 +1,6 @@
 //! From what a resource says has changed to what can be synchronized: whole objects, and those that are gone.
 //!
-//! Changes stay in their order. Those of one object are taken over one after the other, each when the ones before it are
-//! committed; so of any number of changes, only the longest beginning is taken in which no object comes twice.
+//! Changes stay in their order. Those of one object are decided one after the other, each seeing what the ones before it did.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,7 +13,7 @@ use tidelock_resolver::cached;
 
 use crate::error::Category;
 use crate::part::Part;
-use crate::source::{self, FailedItem, FoundObject, GoneObject, Item};
+use crate::source::{self, FailedItem, FoundObject, GoneObject, Item, MadeFrom};
 
 /// A change that a resource has told of, checked as far as it goes without asking anybody.
 #[derive(Clone)]
@@ -95,28 +94,52 @@ pub(crate) fn failed(
     Incoming::Ready(Item::Failed(FailedItem { object: object.to_owned(), category, message: message.into(), identity }))
 }
 
-/// How many of these changes, from the first, are about objects that differ; at most so many.
-pub(crate) fn different<'c>(part: &Part, changes: impl IntoIterator<Item = &'c Incoming>, most: usize) -> usize {
-    let mut met: HashSet<(&str, Cow<'_, str>)> = HashSet::new();
-    let mut count = 0;
-    for change in changes.into_iter().take(most) {
-        let is_new = match change {
-            Incoming::Ready(item) => item.identity().is_none_or(|(class, id)| met.insert((class, Cow::Borrowed(id)))),
-            Incoming::Delta(subject, _) | Incoming::Notification(subject) => {
-                met.insert((&subject.class.name, Cow::Borrowed(&*subject.normalized)))
+/// How many changes are taken over at once. Those of one object can be decided one after the other within a chunk, as long as nothing
+/// has to be found out between them. Where that turns out to be so, changes are taken for a while only up to the first object that
+/// comes again.
+#[derive(Default)]
+pub(crate) struct Stride {
+    apart: usize,
+}
+
+impl Stride {
+    /// How many of these changes, from the first: at least one of some, and at most so many.
+    pub(crate) fn of<'c>(&self, part: &Part, changes: impl IntoIterator<Item = &'c Incoming>, most: usize) -> usize {
+        let mut met: HashMap<(&str, Cow<'_, str>), bool> = HashMap::new();
+        let mut count = 0;
+        for change in changes.into_iter().take(most) {
+            // Whether all about the object is in the change and in what is stored.
+            let (tells, identity) = match change {
+                Incoming::Ready(item) => {
+                    let identity = item.identity().map(|(class, id)| (&**class, Cow::Borrowed(id)));
+                    (matches!(item, Item::Object(_)), identity)
+                }
+                Incoming::Delta(subject, _) => (true, Some(subject.key())),
+                Incoming::Notification(subject) => (false, Some(subject.key())),
+                // It may be of any class.
+                Incoming::Gone(identifier) => {
+                    let mut classes = part.policy.schema.classes.iter();
+                    if !classes.all(|class| met.insert((&class.name, class.normalize_identifier(identifier)), false).is_none()) {
+                        break;
+                    }
+                    (false, None)
+                }
+            };
+            if let Some(identity) = identity
+                && let Some(told) = met.insert(identity, tells)
+                && !(told && tells && self.apart == 0)
+            {
+                break;
             }
-            // It may be of any class.
-            Incoming::Gone(identifier) => {
-                let mut classes = part.policy.schema.classes.iter();
-                classes.all(|class| met.insert((&class.name, class.normalize_identifier(identifier))))
-            }
-        };
-        if !is_new {
-            break;
+            count += 1;
         }
-        count += 1;
+        count.max(1)
     }
-    count
+
+    /// So many changes were taken, and so many of them could be decided.
+    pub(crate) fn learn(&mut self, part: &Part, taken: usize, settled: usize) {
+        self.apart = if settled < taken { part.chunk } else { self.apart.saturating_sub(settled) };
+    }
 }
 
 /// Finds out what became of the objects, which all differ: by what is kept of them, else on the resource, with one question for
@@ -124,13 +147,19 @@ pub(crate) fn different<'c>(part: &Part, changes: impl IntoIterator<Item = &'c I
 ///
 /// The inner error is the resource's, where it cannot be asked.
 pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Result<Vec<Item>, Error>, tidelock_repo::Error> {
-    let known = known(part, &changes).await?;
+    let mut known = known(part, &changes).await?;
     let mut items: Vec<Option<Item>> = Vec::with_capacity(changes.len());
     let mut asked: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
     let mut open: HashMap<usize, (Subject, Vec<Modification>)> = HashMap::new();
     let mut enough: HashMap<usize, bool> = HashMap::new();
     let mut lost: Vec<(usize, Box<str>)> = Vec::new();
     for (at, change) in changes.into_iter().enumerate() {
+        if known.again.contains(&at)
+            && let Incoming::Delta(subject, modifications) = change
+        {
+            items.push(Some(Item::Again(subject, modifications)));
+            continue;
+        }
         let (subject, modifications) = match change {
             Incoming::Ready(item) => {
                 items.push(Some(item));
@@ -144,11 +173,14 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
             Incoming::Delta(subject, modifications) => (subject, modifications),
             Incoming::Notification(subject) => (subject, Vec::new()),
         };
-        let stored =
-            known.get(&at).filter(|(known, stored)| known.fingerprint.is_some() && keeps_enough(part, stored, &mut enough));
+        let stored = known.stored.remove(&at);
+        let is_enough = stored.as_ref().is_some_and(|(known, stored)| {
+            known.fingerprint.is_some() && keeps_enough(part, stored, &mut enough) && !subject.is_renamed_by(&modifications)
+        });
         items.push(match stored {
-            Some((_, stored)) if !subject.is_renamed_by(&modifications) => Some(changed(part, subject, modifications, stored)),
-            _ => {
+            Some(stored) if is_enough => Some(changed(part, subject, modifications, stored)),
+            stored => {
+                known.stored.extend(stored.map(|stored| (at, stored)));
                 asked.entry(Arc::clone(&subject.class.name)).or_default().push(at);
                 open.insert(at, (subject, modifications));
                 None
@@ -173,7 +205,7 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
             let Some((subject, modifications)) = open.remove(&at) else { continue };
             items[at] = Some(match read {
                 Some(read) => found(part, subject, read),
-                None => unread(part, subject, modifications, known.get(&at).map(|(_, stored)| stored)),
+                None => unread(part, subject, modifications, known.stored.remove(&at)),
             });
         }
     }
@@ -185,31 +217,49 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
 /// another thing by now.
 pub(crate) fn again(items: Vec<Item>, from: usize) -> impl DoubleEndedIterator<Item = Incoming> + ExactSizeIterator {
     items.into_iter().skip(from).map(|item| match item {
-        Item::Object(FoundObject { made_from: Some(change), .. }) => Incoming::Delta(change.0, change.1),
+        Item::Object(FoundObject { made_from: Some(made_from), .. }) => {
+            Incoming::Delta(made_from.subject, made_from.modifications)
+        }
+        Item::Again(subject, modifications) => Incoming::Delta(subject, modifications),
         item => Incoming::Ready(item),
     })
 }
 
-/// What is stored of the objects of which a change says only a part, by the position of the change.
-async fn known(part: &Part, changes: &[Incoming]) -> Result<HashMap<usize, (KnownShadow, StoredShadow)>, tidelock_repo::Error> {
+/// What is known of the objects of which changes say only a part, by the positions of the changes.
+#[derive(Default)]
+struct Known {
+    /// What is stored of them.
+    stored: HashMap<usize, (KnownShadow, StoredShadow)>,
+    /// Those whose object comes before them.
+    again: HashSet<usize>,
+}
+
+async fn known(part: &Part, changes: &[Incoming]) -> Result<Known, tidelock_repo::Error> {
     let mut asked: BTreeMap<&Arc<str>, Vec<(usize, &Subject)>> = BTreeMap::new();
+    let mut met: HashSet<(&str, &str)> = HashSet::new();
+    let mut known = Known::default();
     for (at, change) in changes.iter().enumerate() {
-        if let Incoming::Delta(subject, _) = change {
-            asked.entry(&subject.class.name).or_default().push((at, subject));
+        match change {
+            Incoming::Ready(item) => met.extend(item.identity().map(|(class, identifier)| (&**class, identifier))),
+            Incoming::Delta(subject, _) if met.insert((&subject.class.name, &subject.normalized)) => {
+                asked.entry(&subject.class.name).or_default().push((at, subject));
+            }
+            Incoming::Delta(..) => drop(known.again.insert(at)),
+            Incoming::Notification(_) | Incoming::Gone(_) => {}
         }
     }
     let mut found: Vec<(usize, KnownShadow)> = Vec::new();
     for (class, asked) in asked {
         let identifiers = asked.iter().map(|(_, subject)| subject.normalized.clone()).collect();
-        let known = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
-        found.extend(asked.iter().zip(known).filter_map(|((at, _), known)| Some((*at, known?))));
+        let looked_up = part.engine.repo.look_up(&part.resource, class, identifiers).await?;
+        found.extend(asked.iter().zip(looked_up).filter_map(|((at, _), known)| Some((*at, known?))));
     }
-    if found.is_empty() {
-        return Ok(HashMap::new());
+    if !found.is_empty() {
+        let keys: Vec<ShadowKey> = found.iter().map(|(_, known)| known.key).collect();
+        let stored = part.engine.repo.load(&keys).await?;
+        known.stored.extend(found.into_iter().zip(stored).filter_map(|((at, known), stored)| Some((at, (known, stored?)))));
     }
-    let keys: Vec<ShadowKey> = found.iter().map(|(_, known)| known.key).collect();
-    let stored = part.engine.repo.load(&keys).await?;
-    Ok(found.into_iter().zip(stored).filter_map(|((at, known), stored)| Some((at, (known, stored?)))).collect())
+    Ok(known)
 }
 
 /// Whether a shadow keeps whatever matters to synchronizing its object.
@@ -219,14 +269,17 @@ fn keeps_enough(part: &Part, stored: &StoredShadow, known: &mut HashMap<usize, b
 }
 
 /// The object of a shadow, changed.
-fn changed(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: &StoredShadow) -> Item {
-    let mut attributes = stored.shadow.attributes.clone();
-    for modification in &modifications {
-        modification.apply(&mut attributes, &subject.class);
-    }
-    let (class, identifier) = (Arc::clone(&subject.class.name), subject.identifier.clone());
-    match source::admit(part, ResourceObject { class, identifier, attributes, origin: None }) {
-        Item::Object(found) => Item::Object(FoundObject { made_from: Some(Box::new((subject, modifications))), ..found }),
+fn changed(
+    part: &Part,
+    subject: Subject,
+    modifications: Vec<Modification>,
+    (known, stored): (KnownShadow, StoredShadow),
+) -> Item {
+    match subject.with(part, &modifications, &stored) {
+        Item::Object(found) => {
+            let made_from = Some(Box::new(MadeFrom { subject, modifications, known, stored }));
+            Item::Object(FoundObject { made_from, ..found })
+        }
         item => item,
     }
 }
@@ -246,7 +299,7 @@ fn found(part: &Part, subject: Subject, read: Result<Option<ResourceObject>, Err
 }
 
 /// What is known of an object where the resource cannot be read: its shadow has to do.
-fn unread(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: Option<&StoredShadow>) -> Item {
+fn unread(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: Option<(KnownShadow, StoredShadow)>) -> Item {
     match stored {
         Some(stored) if !modifications.is_empty() && !subject.is_renamed_by(&modifications) => {
             changed(part, subject, modifications, stored)
@@ -291,6 +344,35 @@ impl Subject {
     fn new(class: &Arc<ObjectClass>, identifier: Box<str>) -> Self {
         let normalized = class.normalize_identifier(&identifier).into();
         Self { class: Arc::clone(class), identifier, normalized }
+    }
+
+    /// The class and the normalized identifier.
+    pub(crate) fn identity(&self) -> (&Arc<str>, &str) {
+        (&self.class.name, &self.normalized)
+    }
+
+    fn key(&self) -> (&str, Cow<'_, str>) {
+        (&self.class.name, Cow::Borrowed(&*self.normalized))
+    }
+
+    /// The object with these changes, if all that matters about it is kept with its shadow.
+    pub(crate) fn apply(&self, part: &Part, modifications: &[Modification], stored: &StoredShadow) -> Option<FoundObject> {
+        if self.is_renamed_by(modifications) || !keeps_enough(part, stored, &mut HashMap::new()) {
+            return None;
+        }
+        match self.with(part, modifications, stored) {
+            Item::Object(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    fn with(&self, part: &Part, modifications: &[Modification], stored: &StoredShadow) -> Item {
+        let mut attributes = stored.shadow.attributes.clone();
+        for modification in modifications {
+            modification.apply(&mut attributes, &self.class);
+        }
+        let (class, identifier) = (Arc::clone(&self.class.name), self.identifier.clone());
+        source::admit(part, ResourceObject { class, identifier, attributes, origin: None })
     }
 
     /// Whether the identifier itself is said to be another one, which then nobody but the resource can tell.

@@ -15,7 +15,7 @@ use tidelock_repo::{Batch, InboxEntry, InboxMarks};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::changes::{self, Incoming};
+use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
 use crate::feed::Feed;
 use crate::inbox::Inbox;
@@ -82,6 +82,7 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         settles: part.mode == Mode::Full,
         left_behind: false,
         acknowledging: JoinSet::new(),
+        stride: Stride::default(),
         kept: Vec::new(),
     };
     let mut quiet = Quiet::new(run.control.until_idle);
@@ -207,6 +208,7 @@ struct Listener<'a> {
     /// Whether a message was left behind that was not settled: no token may pass it.
     left_behind: bool,
     acknowledging: JoinSet<()>,
+    stride: Stride,
     /// Messages that stay with the source.
     kept: Vec<Delivery>,
 }
@@ -272,10 +274,10 @@ impl Listener<'_> {
         Ok(end)
     }
 
-    /// Processes the next changes, those of one object one after the other.
+    /// Processes the next changes.
     async fn process(&mut self, run: &mut Run<'_>, group: &mut Group) -> Result<Option<End>, RunError> {
         let part = self.part;
-        let many = changes::different(part, group.pending.iter().map(|(_, change)| change), part.chunk).max(1);
+        let many = self.stride.of(part, group.pending.iter().map(|(_, change)| change), part.chunk);
         let taken: Vec<(usize, Incoming)> = group.pending.drain(..many.min(group.pending.len())).collect();
         if self.retries() {
             return self.process_patiently(run, group, taken).await;
@@ -286,6 +288,7 @@ impl Listener<'_> {
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
         let Worked { settled, stop } = self.work(run, group, &work, &owners, OnStop::Commit).await?;
+        self.stride.learn(part, owners.len(), settled + usize::from(stop.is_some()));
         if let Work::Found(items) = work {
             let from = settled + usize::from(stop.is_some());
             let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
@@ -312,6 +315,7 @@ impl Listener<'_> {
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
         let Worked { settled, stop } = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
+        self.stride.learn(part, owners.len(), settled + usize::from(stop.is_some()));
         let from = settled + usize::from(stop.is_some());
         taken.drain(from.min(taken.len())..).rev().for_each(|one| group.pending.push_front(one));
         let (Some(stop), Some((failed, change))) = (stop, taken.pop()) else { return Ok(None) };

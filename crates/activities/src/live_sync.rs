@@ -10,7 +10,7 @@ use tidelock_model::{Diagnostic, Place};
 use tidelock_repo::{Batch, Remaining, SeenMark, ShadowFilter, ShadowRef, SyncLevel, TokenChange};
 use tokio::sync::mpsc;
 
-use crate::changes::{self, Incoming};
+use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
 use crate::feed::Feed;
 use crate::part::Part;
@@ -61,7 +61,8 @@ async fn follow(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> R
     let reader = Arc::clone(part);
     let mut feed = Feed::start(part.chunk, |send| async move { read(&reader, request, most, send).await });
     let is_precise = live.token_precision() == TokenPrecision::PerChange;
-    let mut pulling = Pulling { part, following, is_precise, changes: VecDeque::new(), accounts_for_all: false };
+    let mut pulling =
+        Pulling { part, following, is_precise, changes: VecDeque::new(), accounts_for_all: false, stride: Stride::default() };
     let end = loop {
         let events = tokio::select! {
             biased;
@@ -148,6 +149,7 @@ struct Pulling<'a> {
     changes: VecDeque<(Incoming, Option<Token>)>,
     /// Whether the stream says which objects there are, beside what has changed.
     accounts_for_all: bool,
+    stride: Stride,
 }
 
 impl Pulling<'_> {
@@ -177,14 +179,14 @@ impl Pulling<'_> {
         self.process(run).await
     }
 
-    /// Processes the changes so far, those of one object one after the other.
+    /// Processes the changes so far.
     async fn process(&mut self, run: &mut Run<'_>) -> Result<Option<End>, RunError> {
         let part = self.part;
         while !self.changes.is_empty() {
             if run.is_cancelled() {
                 return Ok(Some(End::Interrupted));
             }
-            let many = changes::different(part, self.changes.iter().map(|(change, _)| change), part.chunk).max(1);
+            let many = self.stride.of(part, self.changes.iter().map(|(change, _)| change), part.chunk);
             let mut watermark = Watermark::default();
             let mut taken = Vec::with_capacity(many);
             for (change, token) in self.changes.drain(..many.min(self.changes.len())) {
@@ -212,6 +214,7 @@ impl Pulling<'_> {
             if let Some(stop) = worked.stop {
                 return Ok(Some(stop.end));
             }
+            self.stride.learn(part, order.len(), worked.settled);
             if let Work::Found(items) = work {
                 let rest = changes::again(items, worked.settled).zip(watermark.into_tokens(worked.settled));
                 rest.rev().for_each(|one| self.changes.push_front(one));

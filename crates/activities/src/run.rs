@@ -278,7 +278,8 @@ impl Run<'_> {
         let mut attempts = 0;
         while start < all {
             let end = all.min(start + size);
-            let given = Circumstances { indexed: &self.indexed, refused: refused.as_ref(), tally: &self.tally };
+            let anew = attempts > 0 || refused.is_some();
+            let given = Circumstances { indexed: &self.indexed, refused: refused.as_ref(), tally: &self.tally, anew };
             let mut decided = work.decide(part, given, start..end).await?;
             let (taken, stop) = (decided.taken, decided.stop.take());
             if stop.is_some() && on_stop == OnStop::Hold {

@@ -9,7 +9,7 @@ use tidelock_connector_api::{
 };
 use tidelock_model::Value;
 use tidelock_model::object::{AttributeDefinition, Exclusion, ObjectClass, ResourceObject, ValueType};
-use tidelock_repo::Fingerprint;
+use tidelock_repo::{Fingerprint, KnownShadow, StoredShadow};
 use tokio::sync::mpsc;
 
 use crate::changes::Subject;
@@ -41,6 +41,8 @@ pub(crate) enum Item {
     Gone(GoneObject),
     /// Something that is none of this activity's business.
     PassedOver(Exclusion),
+    /// A change of an object that an item before it in the chunk is about: what it makes of the object shows once that one is decided.
+    Again(Subject, Vec<Modification>),
 }
 
 /// An object that is gone.
@@ -59,7 +61,16 @@ pub(crate) struct FoundObject {
     pub(crate) identifier: Box<str>,
     pub(crate) fingerprint: Fingerprint,
     /// The change that it was made from, with what is stored. It has to be made anew where that may be another thing by now.
-    pub(crate) made_from: Option<Box<(Subject, Vec<Modification>)>>,
+    pub(crate) made_from: Option<Box<MadeFrom>>,
+}
+
+/// A change, and what was stored of its object when it was applied to that.
+#[derive(Clone)]
+pub(crate) struct MadeFrom {
+    pub(crate) subject: Subject,
+    pub(crate) modifications: Vec<Modification>,
+    pub(crate) known: KnownShadow,
+    pub(crate) stored: StoredShadow,
 }
 
 /// Why an object cannot be processed.
@@ -79,6 +90,7 @@ impl Item {
             Self::Object(found) => Some((&found.object.class, &found.identifier)),
             Self::Failed(failed) => failed.identity.as_ref().map(|(class, identifier)| (class, &**identifier)),
             Self::Gone(gone) => Some((&gone.class, &gone.identifier)),
+            Self::Again(subject, _) => Some(subject.identity()),
             Self::PassedOver(_) => None,
         }
     }

@@ -1,5 +1,7 @@
 //! Objects that a search has found.
 
+use std::borrow::Cow;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use uuid::Uuid;
 
 use crate::error::Category;
 use crate::part::Part;
-use crate::source::{FoundObject, Item};
+use crate::source::{FoundObject, Item, MadeFrom};
 use crate::statistics::{Outcome, Passage};
 use crate::synchronize::correlation::{Candidates, Sought};
 use crate::synchronize::overlay::{Candidate, Overlay};
@@ -27,7 +29,7 @@ use crate::synchronize::writer::{Anchor, ShadowDraft, Writer, passage};
 use crate::synchronize::{Circumstances, Cut, Decided, ItemError, missed};
 
 /// What the first look says of an item.
-enum Look {
+enum Look<'i> {
     /// It could not be read. Its shadow, if it is known, and whether it was met before in this run: what is said of it since then
     /// is kept.
     Failed { shadow: Option<ShadowKey>, met: bool },
@@ -38,7 +40,9 @@ enum Look {
     /// It was met before in this run; with the same content, or with another. Its shadow, unless that was in this very chunk.
     Repeated { same: bool, shadow: Option<ShadowKey> },
     /// It has to be decided.
-    Decide(Box<Open>),
+    Decide(Box<Open<'i>>),
+    /// The object is that of an item before it in the chunk, of this place: what it is now depends on what becomes of that.
+    Again(usize),
     /// It is gone. Its shadow, once it is loaded, and those that its owner has.
     Bury(ShadowKey, Option<Box<StoredShadow>>, Vec<StoredShadow>),
     /// It is gone, and nobody knew it.
@@ -46,9 +50,9 @@ enum Look {
 }
 
 /// An object that has to be decided.
-struct Open {
+struct Open<'i> {
     known: Option<(ShadowKey, Option<Fingerprint>)>,
-    stored: Option<StoredShadow>,
+    stored: Option<Cow<'i, StoredShadow>>,
     type_: Option<usize>,
     excluded: Option<Excluded>,
     /// Which of the sought it is; or why its owner cannot be sought. None if it need not be.
@@ -57,8 +61,8 @@ struct Open {
 
 /// Decides about objects, in order, until one needs those before it to be committed first.
 pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]) -> Result<Decided, Error> {
-    let Circumstances { indexed, refused, tally } = given;
-    let mut looks = look(part, items).await?;
+    let Circumstances { indexed, refused, tally, anew } = given;
+    let mut looks = look(part, items, anew).await?;
     load(part, items, &mut looks).await?;
     let mut sought = seek(part, indexed, items, &mut looks);
     let mut candidates = Candidates::new(indexed);
@@ -66,6 +70,13 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
     let shared = shared(part, &looks, &candidates).await?;
 
     let mut writer = Writer::new(part, Overlay::new(indexed), tally);
+    for look in &looks {
+        if let Look::Again(first) = look
+            && let Some((key, _)) = looks[*first].open().and_then(|open| open.known)
+        {
+            writer.watch(key);
+        }
+    }
     for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
         if part.errors.retries() && look.is_met_in_chunk() {
             // Its shadow has to be there before a failure can be tried again.
@@ -73,6 +84,12 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
         }
         writer.turn_to(at);
         match (item, look) {
+            (item, Look::Again(first)) => {
+                let first = looks[*first].open();
+                if let Err(Cut) = again(&mut writer, item, first, (&sought, &candidates), refused) {
+                    return Ok(writer.finish(at));
+                }
+            }
             (Item::Object(FoundObject { made_from: Some(_), .. }), look) if look.is_disturbed(&writer, &shared) => {
                 return Ok(writer.finish(at));
             }
@@ -87,12 +104,12 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
                     // Its owner is another one by now, so that this object is not unchanged any longer.
                     return Ok(writer.finish(at));
                 }
-                writer.seen(tidelock_repo::ShadowRef::Stored(*key), true);
-                let linked = Some(Situation::Linked);
-                writer.statistics.passed(passage(linked, linked, linked), Outcome::Success);
+                unchanged(&mut writer, *key);
             }
             (Item::Object(_), Look::Repeated { same: true, .. }) => writer.pass_over(Exclusion::Synchronized),
             (Item::PassedOver(reason), _) => writer.pass_over(*reason),
+            // What is said again is nothing else.
+            (Item::Again(..), _) => return Ok(writer.finish(at)),
             (_, Look::NotMeant) => writer.pass_over(Exclusion::NotApplicableForTask),
             (Item::Gone(_), Look::Bury(_, Some(stored), siblings)) => {
                 if let Err(Cut) = bury(&mut writer, stored, siblings, refused) {
@@ -128,6 +145,50 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
     Ok(writer.finish(items.len()))
 }
 
+/// An object is as it was when it was last synchronized.
+fn unchanged(writer: &mut Writer<'_>, key: ShadowKey) {
+    writer.seen(ShadowRef::Stored(key), true);
+    let linked = Some(Situation::Linked);
+    writer.statistics.passed(passage(linked, linked, linked), Outcome::Success);
+}
+
+/// An object that an item before it in the chunk is about, and left linked to whom it was linked to. Everything else is for after the
+/// commit to find out.
+fn again(
+    writer: &mut Writer<'_>,
+    item: &Item,
+    first: Option<&Open<'_>>,
+    (sought, candidates): (&[Sought<'_>], &Candidates<'_>),
+    refused: Option<&ItemError>,
+) -> Result<(), Cut> {
+    let part = writer.part;
+    let first = first.and_then(|first| first.stored.as_deref()).ok_or(Cut)?;
+    let owner = first.owner.as_ref().ok_or(Cut)?;
+    let (written, fingerprint) = writer.written(first.key, owner.key).ok_or(Cut)?;
+    let shadow = Shadow { owner: first.shadow.owner.clone(), ..written.clone() };
+    let stored = StoredShadow { key: first.key, shadow, owner: Some(owner.clone()) };
+    let made;
+    let found = match item {
+        Item::Object(found) => found,
+        Item::Again(subject, modifications) => {
+            made = subject.apply(part, modifications, &stored).filter(|_| fingerprint.is_some()).ok_or(Cut)?;
+            &made
+        }
+        _ => return Err(Cut),
+    };
+    let known = KnownShadow { key: first.key, fingerprint, last_run: part.run };
+    match recognize(part, found, &known) {
+        Look::Unchanged(key) => unchanged(writer, key),
+        Look::Decide(mut open) => {
+            open.stored = Some(Cow::Owned(stored));
+            open.assess(part, found);
+            One { writer, found, open: &open, refused }.decide(sought, candidates)?;
+        }
+        _ => return Err(Cut),
+    }
+    Ok(())
+}
+
 /// The shadow of a gone object dies.
 fn bury(
     writer: &mut Writer<'_>,
@@ -151,22 +212,33 @@ fn bury(
 }
 
 /// The first look at a chunk: one question to the repository for each object class in it.
-async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
-    let mut looks: Vec<Look> = Vec::with_capacity(items.len());
-    let mut first: HashMap<(&str, &str), &Fingerprint> = HashMap::with_capacity(items.len());
+async fn look<'i>(part: &Part, items: &'i [Item], anew: bool) -> Result<Vec<Look<'i>>, Error> {
+    let mut looks: Vec<Look<'i>> = Vec::with_capacity(items.len());
+    let mut first: HashMap<(&str, &str), (usize, Option<&Fingerprint>)> = HashMap::with_capacity(items.len());
     let mut asked: BTreeMap<&Arc<str>, Vec<usize>> = BTreeMap::new();
     for (at, item) in items.iter().enumerate() {
         match item {
-            Item::Object(found) => match first.insert((&found.object.class, &found.identifier), &found.fingerprint) {
-                None => {
-                    asked.entry(&found.object.class).or_default().push(at);
-                    looks.push(Look::Decide(Box::new(Open::unknown())));
+            Item::Object(found) => match first.entry((&found.object.class, &found.identifier)) {
+                Entry::Vacant(entry) => {
+                    entry.insert((at, Some(&found.fingerprint)));
+                    match found.made_from.as_deref().filter(|_| !anew) {
+                        Some(made_from) => looks.push(made(part, found, made_from)),
+                        None => {
+                            asked.entry(&found.object.class).or_default().push(at);
+                            looks.push(Look::Decide(Box::new(Open::unknown())));
+                        }
+                    }
                 }
-                Some(earlier) => {
-                    looks.push(Look::Repeated { same: *earlier == found.fingerprint, shadow: None });
-                    first.insert((&found.object.class, &found.identifier), earlier);
+                Entry::Occupied(entry) if part.meets_once() => {
+                    let same = entry.get().1 == Some(&found.fingerprint);
+                    looks.push(Look::Repeated { same, shadow: None });
                 }
+                Entry::Occupied(entry) => looks.push(Look::Again(entry.get().0)),
             },
+            Item::Again(subject, _) => {
+                let (class, identifier) = subject.identity();
+                looks.push(first.get(&(&**class, identifier)).map_or(Look::NotMeant, |(at, _)| Look::Again(*at)));
+            }
             Item::Failed(failed) => {
                 // What is said of an object that was met before in this run is kept, whatever comes under its name.
                 let met =
@@ -181,6 +253,12 @@ async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
                 asked.entry(&gone.class).or_default().push(at);
             }
             Item::PassedOver(_) => looks.push(Look::NotMeant),
+        }
+        if !part.meets_once()
+            && let Some((class, identifier)) = item.identity()
+        {
+            // A change that turned out to be another one than it seemed.
+            first.entry((class, identifier)).or_insert((at, None));
         }
     }
     let mut keys = vec![None; items.len()];
@@ -197,7 +275,7 @@ async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
                     looks[at] = Look::Failed { shadow: Some(known.key), met };
                 }
                 Item::Gone(_) => looks[at] = Look::Bury(known.key, None, Vec::new()),
-                Item::PassedOver(_) => {}
+                Item::PassedOver(_) | Item::Again(..) => {}
             }
         }
     }
@@ -206,7 +284,7 @@ async fn look(part: &Part, items: &[Item]) -> Result<Vec<Look>, Error> {
 }
 
 /// Leaves out what has not failed, where failed objects alone are meant.
-async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: &mut [Look]) -> Result<(), Error> {
+async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: &mut [Look<'_>]) -> Result<(), Error> {
     let Some(results) = part.results.as_ref().filter(|_| part.selects(FailedSelection::Filter)) else { return Ok(()) };
     let known: Vec<ShadowKey> = keys.iter().flatten().copied().collect();
     let mut meant = part.engine.repo.have_results(&known, results).await?.into_iter();
@@ -230,7 +308,16 @@ async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: 
     Ok(())
 }
 
-fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
+/// What is known of an object that was made from what is stored.
+fn made<'i>(part: &Part, found: &FoundObject, made_from: &'i MadeFrom) -> Look<'i> {
+    let mut look = recognize(part, found, &made_from.known);
+    if let Look::Decide(open) = &mut look {
+        open.stored = Some(Cow::Borrowed(&made_from.stored));
+    }
+    look
+}
+
+fn recognize<'i>(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look<'i> {
     let same = known.fingerprint == Some(found.fingerprint);
     if known.last_run == part.run && part.meets_once() {
         Look::Repeated { same, shadow: Some(known.key) }
@@ -242,41 +329,25 @@ fn recognize(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look {
 }
 
 /// Loads what is stored of the objects to be decided, and says what they are.
-async fn load(part: &Part, items: &[Item], looks: &mut [Look]) -> Result<(), Error> {
+async fn load(part: &Part, items: &[Item], looks: &mut [Look<'_>]) -> Result<(), Error> {
     let keys: Vec<ShadowKey> = looks.iter().filter_map(Look::to_load).collect();
     let mut stored = if keys.is_empty() { Vec::new() } else { part.engine.repo.load(&keys).await? }.into_iter();
     for (item, look) in items.iter().zip(&mut *looks) {
-        let found = if look.to_load().is_some() { stored.next().flatten() } else { None };
-        let open = match (look, item) {
-            (Look::Bury(_, shadow, _), _) => {
-                *shadow = found.map(Box::new);
-                continue;
+        let loaded = if look.to_load().is_some() { stored.next().flatten() } else { None };
+        match (look, item) {
+            (Look::Bury(_, shadow, _), _) => *shadow = loaded.map(Box::new),
+            (Look::Decide(open), Item::Object(found)) => {
+                open.stored = open.stored.take().or(loaded.map(Cow::Owned));
+                open.assess(part, found);
             }
-            (Look::Decide(open), _) => open,
-            _ => continue,
-        };
-        let Item::Object(object) = item else { continue };
-        open.stored = found;
-        let current = open.stored.as_ref().and_then(|stored| stored.shadow.object_type.as_ref());
-        let is_typed = current.is_some_and(|id| part.policy.type_of(id).is_some());
-        open.type_ = if part.set.no_fetch && !is_typed && !cached::can_classify(&part.policy, &object.object.class) {
-            // What its type depends on is not known here.
-            None
-        } else {
-            classify(&part.policy, &object.object, current, part.classification())
-        };
-        let type_ = open.type_.map(|at| &part.policy.types[at]);
-        open.excluded = if part.set.post_filter.admits(&object.object.class, type_.map(|type_| &type_.id)) {
-            exclusion(type_, Some(&object.object))
-        } else {
-            Some(Excluded { reason: Exclusion::NotApplicableForTask, full: false })
-        };
+            _ => {}
+        }
     }
     load_siblings(part, looks).await
 }
 
 /// Loads what the owners of gone objects have besides.
-async fn load_siblings(part: &Part, looks: &mut [Look]) -> Result<(), Error> {
+async fn load_siblings(part: &Part, looks: &mut [Look<'_>]) -> Result<(), Error> {
     let owners: Vec<FocusKey> = looks.iter().filter_map(Look::bereaved).collect();
     if owners.is_empty() {
         return Ok(());
@@ -291,7 +362,7 @@ async fn load_siblings(part: &Part, looks: &mut [Look]) -> Result<(), Error> {
 }
 
 /// The unchanged objects whose owners may be changed by others of the chunk, with these owners.
-async fn shared(part: &Part, looks: &[Look], candidates: &Candidates<'_>) -> Result<HashMap<ShadowKey, FocusKey>, Error> {
+async fn shared(part: &Part, looks: &[Look<'_>], candidates: &Candidates<'_>) -> Result<HashMap<ShadowKey, FocusKey>, Error> {
     if !looks.iter().any(|look| matches!(look, Look::Unchanged(_))) {
         return Ok(HashMap::new());
     }
@@ -309,7 +380,7 @@ async fn shared(part: &Part, looks: &[Look], candidates: &Candidates<'_>) -> Res
 }
 
 /// Prepares the search for the owners of those that have none.
-fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &mut [Look]) -> Vec<Sought<'a>> {
+fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &mut [Look<'_>]) -> Vec<Sought<'a>> {
     let mut all = Vec::new();
     for (item, look) in items.iter().zip(looks) {
         let (Item::Object(found), Look::Decide(open)) = (item, look) else { continue };
@@ -323,8 +394,8 @@ fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &
     all
 }
 
-impl Look {
-    fn open(&self) -> Option<&Open> {
+impl<'i> Look<'i> {
+    fn open(&self) -> Option<&Open<'i>> {
         match self {
             Self::Decide(open) => Some(open),
             _ => None,
@@ -357,7 +428,7 @@ impl Look {
     /// The shadow that has to be loaded.
     fn to_load(&self) -> Option<ShadowKey> {
         match self {
-            Self::Decide(open) => Some(open.known?.0),
+            Self::Decide(open) if open.stored.is_none() => Some(open.known?.0),
             Self::Bury(key, ..) => Some(*key),
             _ => None,
         }
@@ -372,9 +443,28 @@ impl Look {
     }
 }
 
-impl Open {
+impl Open<'_> {
     fn unknown() -> Self {
         Self { known: None, stored: None, type_: None, excluded: None, sought: None }
+    }
+
+    /// Says what an object is, by what is stored of it.
+    fn assess(&mut self, part: &Part, found: &FoundObject) {
+        let object = &found.object;
+        let current = self.stored.as_ref().and_then(|stored| stored.shadow.object_type.as_ref());
+        let is_typed = current.is_some_and(|id| part.policy.type_of(id).is_some());
+        self.type_ = if part.set.no_fetch && !is_typed && !cached::can_classify(&part.policy, &object.class) {
+            // What its type depends on is not known here.
+            None
+        } else {
+            classify(&part.policy, object, current, part.classification())
+        };
+        let type_ = self.type_.map(|at| &part.policy.types[at]);
+        self.excluded = if part.set.post_filter.admits(&object.class, type_.map(|type_| &type_.id)) {
+            exclusion(type_, Some(object))
+        } else {
+            Some(Excluded { reason: Exclusion::NotApplicableForTask, full: false })
+        };
     }
 }
 
@@ -382,14 +472,14 @@ impl Open {
 struct One<'o, 'w, 'p> {
     writer: &'o mut Writer<'p>,
     found: &'o FoundObject,
-    open: &'o Open,
+    open: &'o Open<'o>,
     refused: Option<&'w ItemError>,
 }
 
 impl One<'_, '_, '_> {
     fn decide(&mut self, sought: &[Sought<'_>], candidates: &Candidates<'_>) -> Result<(), Cut> {
         let part = self.writer.part;
-        let stored = self.open.stored.as_ref();
+        let stored = self.open.stored.as_deref();
         let before = stored.and_then(|stored| stored.shadow.situation);
         let owner = stored.and_then(|stored| stored.owner.as_ref());
         if owner.is_some_and(|owner| self.writer.overlay.current(owner).is_none()) {
@@ -535,7 +625,7 @@ impl One<'_, '_, '_> {
     ) -> tidelock_repo::ShadowRef {
         let part = self.writer.part;
         let object = &self.found.object;
-        let stored = self.open.stored.as_ref();
+        let stored = self.open.stored.as_deref();
         let class = part.policy.schema.class(&object.class);
         let name = class
             .and_then(|class| object.attributes.first(&class.naming_attribute))

@@ -61,6 +61,8 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) refused: Option<&'a ItemError>,
     /// The failures so far, as far as they count.
     pub(crate) tally: &'a Tally,
+    /// Whether what was read of the objects before may have been overtaken, so that all is to be read again.
+    pub(crate) anew: bool,
 }
 
 /// What is to be committed for some objects of a chunk.
@@ -115,9 +117,10 @@ impl Work {
     /// Whether some objects, from this one on, were made from what is stored.
     pub(crate) fn depends_on_stored(&self, from: usize) -> bool {
         match self {
-            Self::Found(items) => {
-                items[from..].iter().any(|item| matches!(item, Item::Object(found) if found.made_from.is_some()))
-            }
+            Self::Found(items) => items[from..].iter().any(|item| match item {
+                Item::Object(found) => found.made_from.is_some(),
+                item => matches!(item, Item::Again(..)),
+            }),
             _ => false,
         }
     }
@@ -147,6 +150,7 @@ impl Work {
                 Item::Object(found) => (found.display(), None),
                 Item::Failed(failed) => (failed.object.clone(), None),
                 Item::Gone(gone) => (gone.identifier.to_string(), None),
+                Item::Again(subject, _) => (subject.identity().1.to_owned(), None),
                 Item::PassedOver(_) => ("an object".to_owned(), None),
             },
             Self::Missed(shadows) => {

@@ -1,6 +1,6 @@
 //! Collecting what a chunk writes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_model::object::{Exclusion, Shadow, Situation};
@@ -27,7 +27,9 @@ pub(crate) struct Writer<'a> {
     batch: Batch,
     expected: Vec<(FocusKey, u64)>,
     /// Shadows of the batch that have a fingerprint, with the owner as it was when they got it.
-    fingerprinted: Vec<(usize, Candidate, Option<u64>)>,
+    fingerprinted: BTreeMap<usize, (Candidate, Option<u64>)>,
+    /// The stored shadows that later items of the chunk are about as well, as they are by now.
+    watched: HashMap<ShadowKey, Option<Written>>,
     at: tidelock_model::Timestamp,
     tally: Tally,
     stop: Option<Stop>,
@@ -46,6 +48,17 @@ pub(crate) enum Anchor<'a> {
     New(&'a Arc<str>, &'a str),
     /// Nothing: what it is cannot be said.
     Nothing,
+}
+
+/// A stored shadow as this chunk leaves it.
+struct Written {
+    shadow: Shadow,
+    owner: Option<Candidate>,
+    fingerprint: Option<Fingerprint>,
+    /// The version that the owner had.
+    version: Option<u64>,
+    /// Where it is in the batch, if it is written.
+    place: Option<usize>,
 }
 
 /// A shadow as it shall be.
@@ -68,7 +81,8 @@ impl<'a> Writer<'a> {
             statistics: Statistics::default(),
             batch: Batch::default(),
             expected: Vec::new(),
-            fingerprinted: Vec::new(),
+            fingerprinted: BTreeMap::new(),
+            watched: HashMap::new(),
             at: part.now(),
             tally: tally.clone(),
             stop: None,
@@ -87,21 +101,58 @@ impl<'a> Writer<'a> {
             if !same {
                 self.statistics.acted(SHADOW, if shadow.dead && !old.dead { Act::Delete } else { Act::Modify });
             } else if old_fingerprint == fingerprint && (fingerprint.is_none() || !self.is_changed(owner)) {
+                self.note(key, &shadow, owner, fingerprint, None);
                 return ShadowRef::Stored(key);
             }
         } else {
             self.statistics.acted(SHADOW, Act::Add);
         }
-        let at = self.batch.shadows.len();
-        if let (Some(owner), Some(_)) = (owner, fingerprint) {
-            self.fingerprinted.push((at, owner, self.overlay.version(owner)));
+        // What an item before this one has written is written once, as it is now.
+        let earlier = key.and_then(|key| self.watched.get(&key)?.as_ref()?.place);
+        let at = earlier.unwrap_or(self.batch.shadows.len());
+        match (owner, fingerprint) {
+            (Some(owner), Some(_)) => drop(self.fingerprinted.insert(at, (owner, self.overlay.version(owner)))),
+            _ => drop(self.fingerprinted.remove(&at)),
         }
         if let Some(Candidate::Stored(owner)) = owner {
             self.concerned.insert(owner);
         }
-        let owner = owner.map(Overlay::reference);
-        self.batch.shadows.push(ShadowChange { key, shadow, owner, fingerprint });
+        if let Some(key) = key {
+            self.note(key, &shadow, owner, fingerprint, Some(at));
+        }
+        let change = ShadowChange { key, shadow, owner: owner.map(Overlay::reference), fingerprint };
+        match self.batch.shadows.get_mut(at) {
+            Some(place) => *place = change,
+            None => self.batch.shadows.push(change),
+        }
         key.map_or(ShadowRef::New(at), ShadowRef::Stored)
+    }
+
+    /// Remembers what becomes of a stored shadow from now on, for [`Writer::written`].
+    pub(crate) fn watch(&mut self, key: ShadowKey) {
+        self.watched.insert(key, None);
+    }
+
+    /// A watched shadow as this chunk has left it with its owner, who is still the same; and the fingerprint that it would be stored with.
+    pub(crate) fn written(&self, key: ShadowKey, owner: FocusKey) -> Option<(&Shadow, Option<Fingerprint>)> {
+        let written = self.watched.get(&key)?.as_ref()?;
+        let owner = written.owner.filter(|now| *now == Candidate::Stored(owner))?;
+        Some((&written.shadow, written.fingerprint.filter(|_| self.overlay.version(owner) == written.version)))
+    }
+
+    fn note(
+        &mut self,
+        key: ShadowKey,
+        shadow: &Shadow,
+        owner: Option<Candidate>,
+        fingerprint: Option<Fingerprint>,
+        place: Option<usize>,
+    ) {
+        let version = owner.and_then(|owner| self.overlay.version(owner));
+        if let Some(watched) = self.watched.get_mut(&key) {
+            let place = place.or(watched.as_ref().and_then(|written| written.place));
+            *watched = Some(Written { shadow: shadow.clone(), owner, fingerprint, version, place });
+        }
     }
 
     /// Whether this chunk changes an owner, which makes the owner's shadows lose their fingerprints unless they are written.
@@ -215,7 +266,7 @@ impl<'a> Writer<'a> {
         self.expected.retain(|(key, _)| !self.overlay.touches(*key));
         self.expected.dedup();
         self.batch.expected = self.expected;
-        for (at, owner, version) in self.fingerprinted {
+        for (at, (owner, version)) in self.fingerprinted {
             // An object after this one has changed the owner, so this one must be looked at again.
             if self.overlay.version(owner) != version {
                 self.batch.shadows[at].fingerprint = None;
