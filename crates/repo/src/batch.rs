@@ -1,7 +1,7 @@
 //! What one transaction writes.
 
 use tidelock_model::object::{Focus, Shadow};
-use tidelock_model::{Oid, Timestamp};
+use tidelock_model::{Items, Oid, Timestamp};
 
 use crate::repo::{Fingerprint, FocusKey, ShadowKey};
 use crate::{InboxMarks, TokenChange, TriggerChange};
@@ -45,6 +45,8 @@ pub enum FocusChange {
         key: FocusKey,
         /// The version it was read with, which must still be the stored one.
         expected: u64,
+        /// The content that it has in this version.
+        before: Items,
         /// The new content; its `version` is the new one, greater than `expected`. One batch can hold several changes in one.
         focus: Focus,
     },

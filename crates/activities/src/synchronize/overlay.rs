@@ -26,6 +26,8 @@ pub(crate) struct Overlay<'a> {
 
 struct Pending {
     stored: Option<(FocusKey, u64)>,
+    /// What it was before this chunk.
+    before: Items,
     focus: Focus,
     deleted: bool,
 }
@@ -84,7 +86,7 @@ impl<'a> Overlay<'a> {
     /// Creates a focus.
     pub(crate) fn create(&mut self, focus: Focus) -> Candidate {
         let at = self.pending.len();
-        self.pending.push(Pending { stored: None, focus, deleted: false });
+        self.pending.push(Pending { stored: None, before: Items::new(), focus, deleted: false });
         self.index(at);
         Candidate::New(at)
     }
@@ -126,7 +128,7 @@ impl<'a> Overlay<'a> {
         let change = |pending: Pending| match pending.stored {
             None => FocusChange::Create(pending.focus),
             Some((key, version)) if pending.deleted => FocusChange::Delete { key, version },
-            Some((key, expected)) => FocusChange::Update { key, expected, focus: pending.focus },
+            Some((key, expected)) => FocusChange::Update { key, expected, before: pending.before, focus: pending.focus },
         };
         self.pending.into_iter().map(change).collect()
     }
@@ -138,6 +140,7 @@ impl<'a> Overlay<'a> {
         let at = self.pending.len();
         self.pending.push(Pending {
             stored: Some((stored.key, stored.focus.version)),
+            before: Items::new(),
             focus: stored.focus.clone(),
             deleted: false,
         });
@@ -147,8 +150,11 @@ impl<'a> Overlay<'a> {
 
     /// Every change counts as a version, as it would if it were written at once.
     fn change(&mut self, at: usize, content: Items) {
-        let focus = &mut self.pending[at].focus;
-        focus.content = content;
+        let Pending { stored, before, focus, .. } = &mut self.pending[at];
+        let old = std::mem::replace(&mut focus.content, content);
+        if stored.is_some_and(|(_, version)| version == focus.version) {
+            *before = old;
+        }
         focus.version += 1;
         self.index(at);
     }

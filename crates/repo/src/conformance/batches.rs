@@ -15,7 +15,7 @@ use crate::{
 };
 
 fn update(stored: &StoredFocus, focus: Focus) -> FocusChange {
-    FocusChange::Update { key: stored.key, expected: stored.focus.version, focus }
+    FocusChange::Update { key: stored.key, expected: stored.focus.version, before: stored.focus.content.clone(), focus }
 }
 
 fn of_retry(shadow: ShadowRef) -> TriggerChange {
@@ -90,7 +90,7 @@ pub async fn a_stale_version_is_a_conflict_and_changes_nothing(repo: Arc<dyn Rep
         update(&old, changed(&old.focus, &[("mail", "2")])),
         FocusChange::Delete { key: old.key, version: old.focus.version },
         FocusChange::Delete { key: old.key, version: 9 },
-        FocusChange::Update { key: NO_FOCUS, expected: 1, focus: changed(&old.focus, &[]) },
+        FocusChange::Update { key: NO_FOCUS, expected: 1, before: old.focus.content.clone(), focus: changed(&old.focus, &[]) },
         FocusChange::Delete { key: NO_FOCUS, version: 1 },
     ];
     for change in stale {
@@ -366,8 +366,8 @@ pub async fn changes_take_effect_in_order(repo: Arc<dyn Repo>) {
     let second = changed(&ann.focus, &[("mail", "2")]);
     let third = changed(&second, &[("mail", "3")]);
     let foci = vec![
-        update(&ann, second),
-        FocusChange::Update { key: ann.key, expected: 2, focus: third.clone() },
+        update(&ann, second.clone()),
+        FocusChange::Update { key: ann.key, expected: 2, before: second.content, focus: third.clone() },
         FocusChange::Create(user("bob", &[])),
     ];
     let shadows = vec![create(shadow("a"), Some(FocusRef::New(2))), create(shadow("b"), Some(FocusRef::Stored(ann.key)))];

@@ -111,7 +111,8 @@ pub async fn a_changed_focus_is_found_by_its_new_values_only(repo: Arc<dyn Repo>
         let stored = the_user(&*repo, "ann").await;
         let expected = stored.focus.version;
         let focus = changed(&stored.focus, &[("mail", to), ("title", from)]);
-        repo.commit(of_foci(vec![FocusChange::Update { key: stored.key, expected, focus }])).await.unwrap();
+        let before = stored.focus.content.clone();
+        repo.commit(of_foci(vec![FocusChange::Update { key: stored.key, expected, before, focus }])).await.unwrap();
         let found = repo.find(&mail, vec![from.into(), to.into()], 9).await.unwrap();
         assert_eq!(found[0].len(), usize::from(from == to));
         assert_eq!(names(&found[1]), ["ann"]);

@@ -199,7 +199,7 @@ impl State {
                 self.foci.insert(id, Arc::new(focus));
                 Ok(Some(id))
             }
-            FocusChange::Update { key, expected, focus } => {
+            FocusChange::Update { key, expected, focus, .. } => {
                 let old = self.foci.get(&key.0).filter(|old| old.version == expected).ok_or_else(focus_changed)?;
                 if old.oid != focus.oid || old.focus_type != focus.focus_type || focus.version <= old.version {
                     return Err(misuse("a focus was to change its OID, its type, or not its version"));

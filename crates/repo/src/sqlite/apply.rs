@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::Db;
 use super::column::{Code, OidColumn, StoredOid, items_text};
-use super::commit::{insert_focus, next_focus, old_focus, update_focus};
+use super::commit::{content, follow, forget_fingerprints, insert_focus, next_focus, old_focus, write_content};
 use super::failure::Attempt;
 use super::index::{self, Index};
 use crate::{Applied, Error, ErrorKind, StoredObject};
@@ -159,6 +159,11 @@ fn write_focus(db: &Connection, index: &Index, oid: Option<&Oid>, focus: &Focus,
     if old.has_content(&items_text(&focus.content)?) {
         return Ok((oid, Applied::Unchanged));
     }
-    update_focus(db, index, id, &old, &Focus { version: old.version + 1, ..focus.clone() })?;
+    let focus = Focus { oid: oid.clone(), version: old.version + 1, ..focus.clone() };
+    if !write_content(db, id, old.version, &focus)? {
+        return Err(super::failure::corrupt("a focus").into());
+    }
+    follow(db, index, id, &content(&old)?, &focus)?;
+    forget_fingerprints(db, std::iter::once(id), &[])?;
     Ok((oid, Applied::Updated))
 }

@@ -1,18 +1,19 @@
 //! Writing a batch: one transaction.
 
+use std::collections::{HashMap, HashSet};
+
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
-use tidelock_model::Oid;
 use tidelock_model::object::{Focus, FocusType};
+use tidelock_model::{Items, Oid};
 
 use super::Db;
 use super::column::{Code, OidColumn, StoredOid, items_text, text};
 use super::failure::{Attempt, conflict, misuse};
 use super::index::{self, Index};
 use super::names::Names;
+use super::read::array;
 use super::{inbox, tokens, triggers};
-use crate::{
-    Batch, Fingerprint, FocusChange, FocusRef, NewTrigger, OperationResult, SeenMark, ShadowChange, ShadowRef, TriggerChange,
-};
+use crate::{Batch, Fingerprint, FocusChange, FocusRef, NewTrigger, OperationResult, ShadowChange, ShadowRef, TriggerChange};
 
 const RESULTS_OF_A_SHADOW: usize = 5;
 const RESULTS_OF_A_TASK: usize = 3;
@@ -24,9 +25,9 @@ pub(super) fn commit(db: &mut Db, batch: &Batch) -> Attempt<()> {
     for (key, version) in &batch.expected {
         expect_version(&transaction, key.0, *version)?;
     }
-    let foci = write_foci(&transaction, index, &batch.foci)?;
+    let foci = write_foci(&transaction, index, batch)?;
     let mut shadows = write_shadows(&transaction, names, &batch.shadows, &foci)?;
-    mark_seen(&transaction, &mut shadows, &batch.seen)?;
+    write_seen(&transaction, &mut shadows, batch)?;
     write_results(&transaction, names, &mut shadows, &batch.results)?;
     write_triggers(&transaction, names, &mut shadows, &batch.triggers)?;
     if let Some(marks) = &batch.inbox {
@@ -66,11 +67,23 @@ fn focus_changed() -> super::failure::Failure {
 }
 
 /// Gives the number of each focus that was created, by its place in the batch.
-fn write_foci(db: &Connection, index: &mut Index, changes: &[FocusChange]) -> Attempt<Vec<Option<i64>>> {
+///
+/// First the content of those that change, in the order in which they are stored, so that neighbours are written to the same pages. Then
+/// what has to keep the order of the batch: names, which one focus may take over from another.
+fn write_foci(db: &Connection, index: &mut Index, batch: &Batch) -> Attempt<Vec<Option<i64>>> {
+    let changes = &batch.foci;
     if changes.is_empty() {
         return Ok(Vec::new());
     }
     index.refresh(db)?;
+    let mut updates: Vec<(i64, u64, &Focus)> = changes.iter().filter_map(update).collect();
+    updates.sort_by_key(|(id, ..)| *id);
+    for (id, expected, focus) in &updates {
+        if focus.version <= *expected || !write_content(db, *id, *expected, focus)? {
+            return Err(refusal(db, *id, *expected, focus)?);
+        }
+    }
+    forget_fingerprints(db, updates.iter().map(|(id, ..)| *id), &batch.shadows)?;
     let mut created = vec![None; changes.len()];
     let mut next = next_focus(db)?;
     let mut keys = Vec::new();
@@ -82,13 +95,7 @@ fn write_foci(db: &Connection, index: &mut Index, changes: &[FocusChange]) -> At
                 *created = Some(next);
                 next += 1;
             }
-            FocusChange::Update { key, expected, focus } => {
-                let old = old_focus(db, key.0)?.filter(|old| old.version == *expected).ok_or_else(focus_changed)?;
-                if old.oid != focus.oid || old.focus_type != focus.focus_type || focus.version <= old.version {
-                    return Err(misuse("a focus was to change its OID, its type, or not its version").into());
-                }
-                update_focus(db, index, key.0, &old, focus)?;
-            }
+            FocusChange::Update { key, before, focus, .. } => follow(db, index, key.0, before, focus)?,
             FocusChange::Delete { key, version } => {
                 let old = old_focus(db, key.0)?.filter(|old| old.version == *version).ok_or_else(focus_changed)?;
                 delete_focus(db, index, key.0, &old)?;
@@ -99,6 +106,20 @@ fn write_foci(db: &Connection, index: &mut Index, changes: &[FocusChange]) -> At
     keys.sort_unstable();
     index::add_all(db, &keys)?;
     Ok(created)
+}
+
+fn update(change: &FocusChange) -> Option<(i64, u64, &Focus)> {
+    match change {
+        FocusChange::Update { key, expected, focus, .. } => Some((key.0, *expected, focus)),
+        FocusChange::Create(_) | FocusChange::Delete { .. } => None,
+    }
+}
+
+/// Why a focus could not be given new content.
+fn refusal(db: &Connection, id: i64, expected: u64, focus: &Focus) -> Attempt<super::failure::Failure> {
+    let Some(old) = old_focus(db, id)?.filter(|old| old.version == expected) else { return Ok(focus_changed()) };
+    debug_assert!(old.oid != focus.oid || old.focus_type != focus.focus_type || focus.version <= old.version);
+    Ok(misuse("a focus was to change its OID, its type, or not its version").into())
 }
 
 /// The number of the next focus. No number is used twice, or a handle could come to mean another focus.
@@ -161,49 +182,58 @@ pub(super) fn version(row: &Row<'_>, column: usize) -> Attempt<u64> {
     Ok(u64::try_from(row.get::<_, i64>(column)?).map_err(|err| super::failure::corrupt("a version").with_source(err))?)
 }
 
-/// Gives a focus new content; its version grows, its index entries follow, its shadows must be looked at.
-pub(super) fn update_focus(db: &Connection, index: &Index, id: i64, old: &OldFocus, focus: &Focus) -> Attempt<()> {
-    db.prepare_cached("UPDATE focus SET content = ?2, version = ?3 WHERE id = ?1")?.execute((
-        id,
-        items_text(&focus.content)?,
-        version_column(focus)?,
-    ))?;
-    // Apart, and only where needed: an update that names a column writes its index even where the value stays.
-    db.prepare_cached("UPDATE focus SET name = ?2 WHERE id = ?1 AND name IS NOT ?2")?.execute((id, name_column(focus)))?;
-    if index.covers(old.focus_type) {
-        let before = keys_of(index, old)?;
-        let after = index.keys(old.focus_type, &focus.content);
-        for (item, value) in before.iter().filter(|key| !after.contains(key)) {
-            index::remove(db, *item, value, id)?;
-        }
-        for (item, value) in after.iter().filter(|key| !before.contains(key)) {
-            index::add(db, *item, value, id)?;
+/// Gives a focus of this version new content and a new version; whether it is there, and the same focus.
+pub(super) fn write_content(db: &Connection, id: i64, expected: u64, focus: &Focus) -> Attempt<bool> {
+    let expected = i64::try_from(expected).ok();
+    let written = db
+        .prepare_cached("UPDATE focus SET content = ?2, version = ?3 WHERE id = ?1 AND version = ?4 AND oid = ?5 AND type = ?6")?
+        .execute((
+            id,
+            items_text(&focus.content)?,
+            version_column(focus)?,
+            expected,
+            OidColumn::from(&focus.oid),
+            focus.focus_type.code(),
+        ))?;
+    Ok(written > 0)
+}
+
+/// Has name and index entries of a focus follow its content.
+pub(super) fn follow(db: &Connection, index: &Index, id: i64, before: &Items, focus: &Focus) -> Attempt<()> {
+    // Only where it changes: an update that names a column writes its index even where the value stays.
+    if before.get("name") != focus.content.get("name") {
+        db.prepare_cached("UPDATE focus SET name = ?2 WHERE id = ?1 AND name IS NOT ?2")?.execute((id, name_column(focus)))?;
+    }
+    index.follow(db, id, focus.focus_type, before, &focus.content)
+}
+
+/// The content of a focus as it is stored.
+pub(super) fn content(focus: &OldFocus) -> Attempt<Items> {
+    Ok(serde_json::from_str(&focus.content).map_err(|_| super::failure::corrupt("the content of a focus"))?)
+}
+
+/// What was made of a focus has to be looked at again: its shadows lose their fingerprints, those excepted that are written anyway.
+pub(super) fn forget_fingerprints(db: &Connection, foci: impl Iterator<Item = i64>, written: &[ShadowChange]) -> Attempt<()> {
+    let written: HashSet<i64> = written.iter().filter_map(|change| Some(change.key?.0)).collect();
+    let mut shadows = db.prepare_cached(SHADOWS_OF)?;
+    let mut forget = db.prepare_cached("UPDATE shadow_seen SET fingerprint = NULL WHERE id = ?1 AND fingerprint IS NOT NULL")?;
+    let mut rows = shadows.query([array(foci)])?;
+    while let Some(row) = rows.next()? {
+        let shadow: i64 = row.get(0)?;
+        if !written.contains(&shadow) {
+            forget.execute([shadow])?;
         }
     }
-    forget_fingerprints(db, id)
-}
-
-fn keys_of(index: &Index, focus: &OldFocus) -> Attempt<Vec<(i64, Box<str>)>> {
-    let content = serde_json::from_str(&focus.content).map_err(|_| super::failure::corrupt("the content of a focus"))?;
-    Ok(index.keys(focus.focus_type, &content))
-}
-
-fn forget_fingerprints(db: &Connection, focus: i64) -> Attempt<()> {
-    db.prepare_cached(
-        "UPDATE shadow_seen SET fingerprint = NULL
-         WHERE id IN (SELECT id FROM shadow WHERE focus = ?1) AND fingerprint IS NOT NULL",
-    )?
-    .execute([focus])?;
     Ok(())
 }
 
+pub(super) const SHADOWS_OF: &str = "SELECT s.id FROM rarray(?1) a CROSS JOIN shadow s ON s.focus = a.value";
+
 fn delete_focus(db: &Connection, index: &Index, id: i64, old: &OldFocus) -> Attempt<()> {
     if index.covers(old.focus_type) {
-        for (item, value) in keys_of(index, old)? {
-            index::remove(db, item, &value, id)?;
-        }
+        index.follow(db, id, old.focus_type, &content(old)?, &Items::new())?;
     }
-    forget_fingerprints(db, id)?;
+    forget_fingerprints(db, std::iter::once(id), &[])?;
     db.prepare_cached("UPDATE shadow SET focus = NULL WHERE focus = ?1")?.execute([id])?;
     db.prepare_cached("DELETE FROM focus WHERE id = ?1")?.execute([id])?;
     db.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'focus_floor' AND value < ?1")?.execute([id])?;
@@ -215,7 +245,6 @@ struct Written {
     id: i64,
     /// For a new one: its row of `shadow_seen`, which is stored once all its marks are known.
     seen: Option<Seen>,
-    has_result: bool,
 }
 
 /// The rest of a row of `shadow_seen`.
@@ -236,29 +265,37 @@ fn write_shadows(db: &Connection, names: &mut Names, changes: &[ShadowChange], f
     if changes.is_empty() {
         return Ok(written);
     }
-    let mut next: i64 = db.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM shadow")?.query_row([], |row| row.get(0))?;
+    let mut owners = Vec::with_capacity(changes.len());
     for change in changes {
-        let owner = match change.owner {
+        owners.push(match change.owner {
             None => None,
             Some(FocusRef::Stored(key)) => Some(key.0),
             Some(FocusRef::New(at)) => match foci.get(at) {
                 Some(Some(id)) => Some(*id),
                 _ => return Err(misuse("a batch refers to a focus that it does not create").into()),
             },
-        };
+        });
+    }
+    // First those that stay where they are, in the order in which they are stored; then what may take over a place from another.
+    let mut stored: Vec<(i64, usize)> = changes.iter().enumerate().filter_map(|(at, change)| Some((change.key?.0, at))).collect();
+    stored.sort_unstable();
+    let mut done = vec![false; changes.len()];
+    for (id, at) in stored {
+        done[at] = update_shadow(db, names, id, &changes[at], owners[at])?;
+    }
+    let mut next: i64 = db.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM shadow")?.query_row([], |row| row.get(0))?;
+    for ((change, owner), done) in changes.iter().zip(owners).zip(done) {
         match change.key {
             None => {
                 insert_shadow(db, names, next, change, owner)?;
-                written.push(Written {
-                    id: next,
-                    seen: Some(Seen { fingerprint: change.fingerprint, ..Seen::default() }),
-                    has_result: false,
-                });
+                written.push(Written { id: next, seen: Some(Seen { fingerprint: change.fingerprint, ..Seen::default() }) });
                 next += 1;
             }
             Some(key) => {
-                update_shadow(db, names, key.0, change, owner)?;
-                written.push(Written { id: key.0, seen: None, has_result: false });
+                if !done {
+                    move_shadow(db, names, key.0, change, owner)?;
+                }
+                written.push(Written { id: key.0, seen: None });
             }
         }
     }
@@ -288,55 +325,65 @@ fn insert_shadow(db: &Connection, names: &mut Names, id: i64, change: &ShadowCha
     Ok(())
 }
 
-fn update_shadow(db: &Connection, names: &mut Names, id: i64, change: &ShadowChange, owner: Option<i64>) -> Attempt<()> {
+/// Writes a shadow anew, if no indexed column changes: an update that names one writes its index even where the value stays.
+fn update_shadow(db: &Connection, names: &mut Names, id: i64, change: &ShadowChange, owner: Option<i64>) -> Attempt<bool> {
+    let sql = "UPDATE shadow SET name = ?2, type = ?3, situation = ?4, attributes = ?5
+               WHERE id = ?1 AND oid = ?6 AND class = ?7 AND identifier = ?8 AND focus IS ?9 AND dead = ?10";
+    Ok(rewrite_shadow(sql, db, names, id, change, owner)? > 0)
+}
+
+/// Writes a shadow anew, and all about it.
+fn move_shadow(db: &Connection, names: &mut Names, id: i64, change: &ShadowChange, owner: Option<i64>) -> Attempt<()> {
+    let sql = "UPDATE shadow SET name = ?2, type = ?3, situation = ?4, attributes = ?5, oid = ?6, class = ?7, identifier = ?8,
+                 focus = ?9, dead = ?10
+               WHERE id = ?1";
+    if rewrite_shadow(sql, db, names, id, change, owner)? == 0 { Err(shadow_gone()) } else { Ok(()) }
+}
+
+fn rewrite_shadow(
+    sql: &str,
+    db: &Connection,
+    names: &mut Names,
+    id: i64,
+    change: &ShadowChange,
+    owner: Option<i64>,
+) -> Attempt<usize> {
     let shadow = &change.shadow;
     let class = names.class_id(db, &shadow.resource, &shadow.class)?;
     let object_type = shadow.object_type.as_ref().map(|object_type| names.type_id(db, object_type)).transpose()?;
-    let (attributes, oid) = (items_text(&shadow.attributes)?, OidColumn::from(&shadow.oid));
-    let columns = (
+    Ok(db.prepare_cached(sql)?.execute((
         id,
         &*shadow.name,
         object_type,
         shadow.situation.map(Code::code),
-        &attributes,
-        &oid,
+        items_text(&shadow.attributes)?,
+        OidColumn::from(&shadow.oid),
         class,
         &*shadow.identifier,
         owner,
         shadow.dead,
-    );
-    // Mostly no indexed column changes: an update that names one writes its index even where the value stays.
-    let same_place = db
-        .prepare_cached(
-            "UPDATE shadow SET name = ?2, type = ?3, situation = ?4, attributes = ?5
-             WHERE id = ?1 AND oid = ?6 AND class = ?7 AND identifier = ?8 AND focus IS ?9 AND dead = ?10",
-        )?
-        .execute(columns)?;
-    if same_place == 0 {
-        let moved = db
-            .prepare_cached(
-                "UPDATE shadow SET name = ?2, type = ?3, situation = ?4, attributes = ?5, oid = ?6, class = ?7, identifier = ?8,
-                   focus = ?9, dead = ?10
-                 WHERE id = ?1",
-            )?
-            .execute(columns)?;
-        if moved == 0 {
-            return Err(shadow_gone());
-        }
-    }
-    db.prepare_cached("UPDATE shadow_seen SET fingerprint = ?2 WHERE id = ?1")?.execute((id, change.fingerprint))?;
-    Ok(())
+    ))?)
 }
 
 fn shadow_gone() -> super::failure::Failure {
     conflict("a shadow has been deleted").into()
 }
 
-fn mark_seen(db: &Connection, shadows: &mut [Written], marks: &[SeenMark]) -> Attempt<()> {
-    let mut update = db.prepare_cached(
-        "UPDATE shadow_seen SET run = ?2, at = ?3, full_at = CASE WHEN ?4 THEN ?3 ELSE full_at END WHERE id = ?1",
-    )?;
-    for mark in marks {
+/// What becomes of a row of `shadow_seen`.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    seen: Option<(u32, i64)>,
+    full_at: Option<i64>,
+    fingerprint: Option<Option<Fingerprint>>,
+}
+
+/// Writes what is kept in the rows of `shadow_seen`: each once, in the order in which they are stored.
+fn write_seen(db: &Connection, shadows: &mut [Written], batch: &Batch) -> Attempt<()> {
+    let mut marks: Vec<(i64, Mark)> = Vec::with_capacity(batch.shadows.len() + batch.seen.len());
+    for change in &batch.shadows {
+        marks.extend(change.key.map(|key| (key.0, Mark { fingerprint: Some(change.fingerprint), ..Mark::default() })));
+    }
+    for mark in &batch.seen {
         let at = mark.at.as_millis();
         let id = match mark.shadow {
             ShadowRef::Stored(key) => key.0,
@@ -351,7 +398,29 @@ fn mark_seen(db: &Connection, shadows: &mut [Written], marks: &[SeenMark]) -> At
                 Written { id, .. } => *id,
             },
         };
-        if update.execute((id, mark.run, at, mark.fully))? == 0 {
+        marks.push((id, Mark { seen: Some((mark.run, at)), full_at: mark.fully.then_some(at), fingerprint: None }));
+    }
+    // Those of one shadow stay in their order.
+    marks.sort_by_key(|(id, _)| *id);
+    let mut met = db.prepare_cached("UPDATE shadow_seen SET run = ?2, at = ?3, full_at = coalesce(?4, full_at) WHERE id = ?1")?;
+    let mut remade = db.prepare_cached("UPDATE shadow_seen SET fingerprint = ?2 WHERE id = ?1")?;
+    let mut both = db.prepare_cached(
+        "UPDATE shadow_seen SET run = ?2, at = ?3, full_at = coalesce(?4, full_at), fingerprint = ?5 WHERE id = ?1",
+    )?;
+    for same in marks.chunk_by(|(a, _), (b, _)| a == b) {
+        let id = same[0].0;
+        let mut whole = Mark::default();
+        for (_, mark) in same {
+            whole.seen = mark.seen.or(whole.seen);
+            whole.full_at = mark.full_at.or(whole.full_at);
+            whole.fingerprint = mark.fingerprint.or(whole.fingerprint);
+        }
+        let written = match (whole.seen, whole.fingerprint) {
+            (Some((run, at)), None) => met.execute((id, run, at, whole.full_at))?,
+            (Some((run, at)), Some(fingerprint)) => both.execute((id, run, at, whole.full_at, fingerprint))?,
+            (None, fingerprint) => remade.execute((id, fingerprint.flatten()))?,
+        };
+        if written == 0 {
             return Err(shadow_gone());
         }
     }
@@ -365,27 +434,56 @@ fn mark_seen(db: &Connection, shadows: &mut [Written], marks: &[SeenMark]) -> At
     Ok(())
 }
 
+/// The results that a shadow has, by number and task, newest first.
+type Kept = Vec<(i64, i64)>;
+
 fn write_results(db: &Connection, names: &mut Names, shadows: &mut [Written], results: &[OperationResult]) -> Attempt<()> {
+    if results.is_empty() {
+        return Ok(());
+    }
     let mut insert = db.prepare_cached(
         "INSERT INTO operation_result (shadow, nr, task_activity, at, status, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
+    let (mut of_stored, mut of_new) = (Vec::with_capacity(results.len()), Vec::new());
     for result in results {
-        // A new shadow's first result needs no room made.
-        let (shadow, first) = match result.shadow {
-            ShadowRef::Stored(key) => (key.0, false),
+        match result.shadow {
+            ShadowRef::Stored(key) => of_stored.push((key.0, result)),
             ShadowRef::New(place) => {
                 let shadow = of_batch(shadows, place)?;
-                (shadow.id, shadow.seen.is_some() && !std::mem::replace(&mut shadow.has_result, true))
+                if shadow.seen.is_some() { of_new.push((shadow.id, result)) } else { of_stored.push((shadow.id, result)) }
             }
-        };
+        }
+    }
+    // Those of one shadow stay in their order.
+    of_stored.sort_by_key(|(shadow, _)| *shadow);
+    let mut kept = read_kept(db, of_stored.iter().map(|(shadow, _)| *shadow))?;
+    for (shadow, result) in of_stored.into_iter().chain(of_new) {
         let activity = names.activity_id(db, &result.task, &result.activity)?;
-        let nr = if first { 1 } else { make_room(db, names, shadow, &result.task)? };
+        let nr = make_room(db, names, shadow, kept.entry(shadow).or_default(), activity, &result.task)?;
         insert.execute((shadow, nr, activity, result.at.as_millis(), result.status.code(), result.message.as_deref()))?;
         if result.status.is_failure() {
             db.prepare_cached("UPDATE shadow_seen SET fingerprint = NULL WHERE id = ?1")?.execute([shadow])?;
         }
     }
     Ok(())
+}
+
+pub(super) const RESULTS_KEPT: &str = "
+    SELECT r.shadow, r.nr, r.task_activity FROM rarray(?1) a
+    CROSS JOIN operation_result r ON r.shadow = a.value
+    ORDER BY a.rowid, r.nr DESC";
+
+/// Reads the results of shadows, which are given in their order.
+fn read_kept(db: &Connection, shadows: impl Iterator<Item = i64>) -> Attempt<HashMap<i64, Kept>> {
+    let mut shadows: Vec<i64> = shadows.collect();
+    shadows.dedup();
+    let mut kept: HashMap<i64, Kept> = HashMap::with_capacity(shadows.len());
+    let mut statement = db.prepare_cached(RESULTS_KEPT)?;
+    let mut rows = statement.query([array(shadows)])?;
+    while let Some(row) = rows.next()? {
+        kept.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
+    }
+    Ok(kept)
 }
 
 fn write_triggers(db: &Connection, names: &mut Names, shadows: &mut [Written], changes: &[TriggerChange]) -> Attempt<()> {
@@ -405,19 +503,21 @@ fn write_triggers(db: &Connection, names: &mut Names, shadows: &mut [Written], c
 }
 
 /// Deletes the results that a new one of this task pushes out; gives the number of the new one.
-fn make_room(db: &Connection, names: &mut Names, shadow: i64, task: &Oid) -> Attempt<i64> {
-    let mut statement = db.prepare_cached("SELECT nr, task_activity FROM operation_result WHERE shadow = ?1 ORDER BY nr DESC")?;
-    let kept: Vec<(i64, i64)> =
-        statement.query_map([shadow], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>()?;
+fn make_room(db: &Connection, names: &mut Names, shadow: i64, kept: &mut Kept, activity: i64, task: &Oid) -> Attempt<i64> {
     let (mut of_shadow, mut of_task) = (1, 1);
-    for (nr, activity) in &kept {
-        let same_task = names.activity(db, *activity)?.task == *task;
+    let mut stay = Kept::with_capacity(kept.len() + 1);
+    let nr = kept.first().map_or(1, |(nr, _)| nr + 1);
+    stay.push((nr, activity));
+    for (nr, activity) in kept.drain(..) {
+        let same_task = names.activity(db, activity)?.task == *task;
         if of_shadow == RESULTS_OF_A_SHADOW || (same_task && of_task == RESULTS_OF_A_TASK) {
             db.prepare_cached("DELETE FROM operation_result WHERE shadow = ?1 AND nr = ?2")?.execute((shadow, nr))?;
         } else {
             of_shadow += 1;
             of_task += usize::from(same_task);
+            stay.push((nr, activity));
         }
     }
-    Ok(kept.first().map_or(1, |(nr, _)| nr + 1))
+    *kept = stay;
+    Ok(nr)
 }

@@ -58,6 +58,23 @@ impl Index {
             .collect()
     }
 
+    /// Has the entries of a focus follow its content.
+    pub(super) fn follow(&self, db: &Connection, id: i64, focus_type: FocusType, before: &Items, after: &Items) -> Attempt<()> {
+        for (number, item) in self.items.iter().filter(|(_, item)| item.focus_type == focus_type) {
+            if before.at_path(&item.path) == after.at_path(&item.path) {
+                continue;
+            }
+            let (old, new) = (item.keys(before), item.keys(after));
+            for value in old.iter().filter(|key| !new.contains(key)) {
+                remove(db, *number, value, id)?;
+            }
+            for value in new.iter().filter(|key| !old.contains(key)) {
+                add(db, *number, value, id)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a focus type has indexed items at all.
     pub(super) fn covers(&self, focus_type: FocusType) -> bool {
         self.items.iter().any(|(_, item)| item.focus_type == focus_type)
@@ -125,7 +142,7 @@ pub(super) fn add(db: &Connection, item: i64, value: &str, focus: i64) -> Attemp
 }
 
 /// Takes one entry away.
-pub(super) fn remove(db: &Connection, item: i64, value: &str, focus: i64) -> Attempt<()> {
+fn remove(db: &Connection, item: i64, value: &str, focus: i64) -> Attempt<()> {
     db.prepare_cached("DELETE FROM focus_index WHERE item = ?1 AND value = ?2 AND focus = ?3")?.execute((item, value, focus))?;
     Ok(())
 }

@@ -40,11 +40,15 @@ const PATIENCE: usize = 32;
 pub(super) fn look_up(db: &mut Db, resource: &Oid, class: &str, identifiers: Vec<Box<str>>) -> Attempt<Vec<Option<KnownShadow>>> {
     let mut known = vec![None; identifiers.len()];
     let Some(class) = db.names.find_class(&db.connection, resource, class)? else { return Ok(known) };
+    // In the order of the index, neighbours are read from the same pages.
+    let mut order: Vec<(Box<str>, usize)> = identifiers.into_iter().zip(0..).collect();
+    order.sort_unstable();
+    let (identifiers, mut places): (Vec<Box<str>>, Vec<usize>) = order.into_iter().unzip();
     let mut statement = db.connection.prepare_cached(LOOK_UP)?;
     let mut rows = statement.query((array(identifiers), class))?;
     while let Some(row) = rows.next()? {
         let shadow = KnownShadow { key: ShadowKey(row.get(1)?), fingerprint: row.get(2)?, last_run: row.get(3)? };
-        *place(&mut known, row, 0)? = Some(shadow);
+        known[*place(&mut places, row, 0)?] = Some(shadow);
     }
     Ok(known)
 }
@@ -53,11 +57,15 @@ pub(super) fn look_up(db: &mut Db, resource: &Oid, class: &str, identifiers: Vec
 pub(super) fn load(db: &mut Db, shadows: &[ShadowKey]) -> Attempt<Vec<Option<StoredShadow>>> {
     let Db { connection, names, .. } = db;
     let mut found = vec![None; shadows.len()];
+    // In the order in which they are stored, neighbours are read from the same pages.
+    let mut order: Vec<(i64, usize)> = shadows.iter().enumerate().map(|(at, key)| (key.0, at)).collect();
+    order.sort_unstable();
     let mut statement = connection.prepare_cached(&load_sql())?;
-    let mut rows = statement.query([array(shadows.iter().map(|key| key.0))])?;
+    let mut rows = statement.query([array(order.iter().map(|(id, _)| *id))])?;
     while let Some(row) = rows.next()? {
         let shadow = shadow_with_owner(connection, names, row)?;
-        *place(&mut found, row, WITH_OWNER)? = Some(shadow);
+        let (_, at) = *place(&mut order, row, WITH_OWNER)?;
+        found[at] = Some(shadow);
     }
     Ok(found)
 }
@@ -366,11 +374,11 @@ fn focus(row: &Row<'_>, first: usize) -> Attempt<StoredFocus> {
 }
 
 /// A list as the one parameter of `rarray`, whose `rowid` counts from 1.
-fn array<T: Into<ArrayValue>>(values: impl IntoIterator<Item = T>) -> Rc<Vec<Value>> {
+pub(super) fn array<T: Into<ArrayValue>>(values: impl IntoIterator<Item = T>) -> Rc<Vec<Value>> {
     Rc::new(values.into_iter().map(|value| value.into().0).collect())
 }
 
-struct ArrayValue(Value);
+pub(super) struct ArrayValue(Value);
 
 impl From<i64> for ArrayValue {
     fn from(number: i64) -> Self {

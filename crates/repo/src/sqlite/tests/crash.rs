@@ -18,7 +18,8 @@ async fn commit(repo: &Sqlite, number: u64) {
         1 => vec![FocusChange::Create(user("ann", &[]))],
         _ => {
             let ann = the_user(repo, "ann").await;
-            vec![FocusChange::Update { key: ann.key, expected: number - 1, focus: changed(&ann.focus, &[("mail", &text)]) }]
+            let (before, focus) = (ann.focus.content.clone(), changed(&ann.focus, &[("mail", &text)]));
+            vec![FocusChange::Update { key: ann.key, expected: number - 1, before, focus }]
         }
     };
     let owner = matches!(foci[0], FocusChange::Create(_)).then_some(FocusRef::New(0));
