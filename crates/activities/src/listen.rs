@@ -15,6 +15,7 @@ use tidelock_repo::{Batch, InboxEntry, InboxMarks};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::ahead;
 use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
 use crate::feed::Feed;
@@ -39,6 +40,9 @@ const FIRST_CONNECTION: Duration = Duration::from_secs(30);
 
 /// How often it is looked whether it is there.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// How many messages are read ahead at once.
+const AT_ONCE: usize = 500;
 
 /// The longest wait before a message is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -112,23 +116,38 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
 /// Reads messages, and checks their changes.
 async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
     let Some(source) = part.connector.async_updates() else { return };
-    let mut stream = source.deliveries_after(token);
-    while let Some(delivery) = stream.next().await {
-        let arrived = match delivery {
-            Ok(mut delivery) => {
-                let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
-                    Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
-                    Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
-                };
-                Arrived::Message(delivery, changes)
-            }
-            Err(error) => Arrived::Failed(error),
-        };
-        let is_last = matches!(arrived, Arrived::Failed(_));
-        // Nobody listening is nobody's loss: what is not settled comes again.
-        if send.send(arrived).await.is_err() || is_last {
-            return;
+    let mut stream = source.deliveries_after(token).ready_chunks(part.chunk.min(AT_ONCE));
+    while let Some(deliveries) = stream.next().await {
+        let mut arrived: Vec<Arrived> = deliveries.into_iter().map(|delivery| take(part, delivery)).collect();
+        let changes = arrived.iter_mut().flat_map(|arrived| match arrived {
+            Arrived::Message(_, changes) => changes.as_mut_slice(),
+            Arrived::Failed(_) => &mut [],
+        });
+        if let Err(error) = ahead::read(part, changes).await {
+            // Who reads it in its turn will hear of it.
+            tracing::debug!(%error, "nothing was read ahead");
         }
+        for arrived in arrived {
+            let is_last = matches!(arrived, Arrived::Failed(_));
+            // Nobody listening is nobody's loss: what is not settled comes again.
+            if send.send(arrived).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// Checks the changes of a message.
+fn take(part: &Part, delivery: Result<Delivery, Error>) -> Arrived {
+    match delivery {
+        Ok(mut delivery) => {
+            let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
+                Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
+                Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
+            };
+            Arrived::Message(delivery, changes)
+        }
+        Err(error) => Arrived::Failed(error),
     }
 }
 

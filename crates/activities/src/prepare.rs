@@ -12,6 +12,7 @@ use tidelock_resolver::object_set::{self, ActivityKind, FailedObjects, ObjectSet
 use tidelock_resolver::policy::ResourcePolicy;
 use tidelock_resolver::{cached, compile, correlate, fingerprint};
 
+use crate::ahead::Commits;
 use crate::connectors::{OpenError, ResourceEntry};
 use crate::engine::Engine;
 use crate::error::RunError;
@@ -524,6 +525,7 @@ impl Prepared {
             salt: fingerprint::salt(&target.policy, channel).with(&purpose),
             chunk: self.chunk,
             workers: step.workers,
+            commits: Commits::default(),
             started: run.record.realization.started_at(&step.group),
         })
     }

@@ -9,6 +9,7 @@ use tidelock_repo::{Batch, IndexedItem, Repo};
 use tidelock_resolver::object_set::ActivityKind;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Touch;
 use crate::engine::Engine;
 use crate::error::{Category, RunError};
 use crate::error_handling::Tally;
@@ -354,7 +355,11 @@ impl Run<'_> {
             activity.token.get_or_insert_default().after = token.value.as_deref().map(token_text);
         }
         decided.batch.task_state = Some((self.task.clone(), record.to_text()));
+        let touch = (!part.meets_once()).then(|| Touch::of(&decided.batch));
         self.engine.repo.commit(decided.batch).await?;
+        if let Some(touch) = touch {
+            part.commits.add(touch);
+        }
         self.record = record;
         self.tally = decided.tally;
         self.done += decided.statistics.total();
