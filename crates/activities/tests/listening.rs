@@ -226,6 +226,8 @@ async fn a_dry_run_leaves_the_messages_where_they_are() {
         let report = world.run(&listening(), &Options { mode: Some(mode), ..Options::default() }).await;
         assert_eq!((report.progress.total(), world.resource.unsettled()), (2, 2), "{mode:?}");
         assert_eq!(inbox(&world).await, Vec::<String>::new());
+        let said: Vec<&str> = report.diagnostics.iter().map(|d| &*d.message).collect();
+        assert!(said.len() == 1 && said[0].contains("2 of them have arrived, and there may be more"), "{said:?}");
         let report = world.run(&listening(), &Options::default()).await;
         assert_eq!((report.progress.success, world.resource.unsettled()), (2, 0), "{mode:?}");
     }
@@ -318,11 +320,40 @@ async fn no_token_passes_a_message_that_could_not_be_rejected() {
         world.resource.set_faults(Faults::new().unreadable("bob"));
         let options = Options { chunk: Some(chunk), ..Options::default() };
         let report = world.run(&listening(), &options).await;
-        assert_eq!((report.progress.success, report.progress.failure), (2, 1));
+        assert_eq!((report.run_status, report.progress.success, report.progress.failure), (RunStatus::PermanentError, 1, 1));
         assert_eq!(world.token("all").await.as_deref(), Some("1"), "{chunk}");
         world.resource.set_faults(Faults::new());
         let report = world.run(&listening(), &options).await;
-        assert_eq!((report.progress.success, world.token("all").await.as_deref()), (1, Some("3")), "{chunk}");
+        assert_eq!((report.progress.success, world.token("all").await.as_deref()), (2, Some("3")), "{chunk}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_message_that_cannot_be_rejected_waits_for_it() {
+    for (kind, expected) in [
+        (ErrorKind::Unreachable, RunStatus::TemporaryError),
+        (ErrorKind::Throttled, RunStatus::TemporaryError),
+        (ErrorKind::Config, RunStatus::PermanentError),
+    ] {
+        for chunk in [1, 1000] {
+            let world = World::changing(memory::Options::default().with_async_updates().with_on_failure(OnFailure::Skip));
+            let options = Options { chunk: Some(chunk), ..Options::default() };
+            world.put("ann", "number=1");
+            world.run(&listening(), &options).await;
+            world.resource.publish(Err(Error::invalid_data("it is no message")));
+            world.put("ann", "number=1 mail=a@x");
+            world.resource.set_faults(Faults::new().fail_call(Call::Reject, 1, kind));
+            let report = world.run(&listening(), &options).await;
+            assert_eq!((report.run_status, report.progress.total(), world.resource.unsettled()), (expected, 1, 2), "{kind:?}");
+            assert!(!world.dump().await.contains("a@x"), "{kind:?}");
+            let error = report.error.unwrap();
+            assert_eq!(error.code, "not-rejected");
+            assert!(error.message.starts_with("message message-2 failed, and could not be rejected: "), "{}", error.message);
+            world.resource.set_faults(Faults::new());
+            let report = world.run(&listening(), &options).await;
+            assert_eq!((report.run_status, world.resource.unsettled()), (RunStatus::Finished, 0), "{kind:?}");
+            assert!(world.dump().await.contains("a@x"), "{kind:?}");
+        }
     }
 }
 
