@@ -127,7 +127,8 @@ async fn read(part: &Part, request: ChangesRequest, most: Option<u64>, send: mps
             Err(error) => Pulled::Failed(error),
         };
         let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
-        count += u64::from(matches!(pulled, Pulled::Change(..)));
+        // What the token does not pass makes no batch: the next one would begin with the same again, and never come to the end.
+        count += u64::from(matches!(&pulled, Pulled::Change(_, token) if token.is_some()));
         // Nobody listening is nobody's loss.
         if send.send(pulled).await.is_err() || is_last {
             return;

@@ -149,6 +149,22 @@ async fn a_batch_is_as_large_as_it_may_be_and_the_next_one_goes_on() {
 }
 
 #[tokio::test]
+async fn changes_that_no_token_passes_make_no_batch() {
+    let world = begun(precise()).await;
+    for number in 0..3 {
+        world.put(&format!("p{number}"), &format!("number=1{number}"));
+    }
+    world.resource.set_faults(Faults::new().unreadable("p0").unreadable("p1"));
+    let batch = support::activity(&format!(
+        "{}<controlFlow><errorHandling><entry><reaction><ignore/></reaction></entry></errorHandling></controlFlow>",
+        work("liveSynchronization", ALL, "<batchSize>2</batchSize>")
+    ));
+    let report = world.run(&batch, &Options::default()).await;
+    assert_eq!((report.progress.success, report.progress.failure), (1, 2));
+    assert_eq!(world.token(SET).await.as_deref(), Some("memory/5"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_followed_is_refused_before_anything_runs() {
     let none = World::changing(memory::Options::default());
     expect![[r#"
