@@ -15,6 +15,7 @@ use tidelock_resolver::{cached, compile, correlate, fingerprint};
 use crate::connectors::{OpenError, ResourceEntry};
 use crate::engine::Engine;
 use crate::error::RunError;
+use crate::error_handling::ErrorHandling;
 use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
@@ -85,7 +86,7 @@ pub(crate) struct Step {
     /// Where to find them.
     pub(crate) reach: Reach,
     workers: usize,
-    errors: crate::error_handling::ErrorHandling,
+    errors: ErrorHandling,
 }
 
 /// Where the objects of a step are.
@@ -258,7 +259,9 @@ impl Opening<'_> {
             Err(unusable) => Err(unusable),
             Ok(target) => {
                 let set = resolve(activity, &given, &target.policy, profile, diagnostics)?;
-                if let Err(error) = can_follow(activity, &target, &set, work, &given) {
+                if let Err(error) =
+                    can_follow(activity, &target, &set, work, &given).and_then(|()| can_retry(activity, &target, &errors))
+                {
                     if !self.explaining {
                         return Err(refused(diagnostics, error));
                     }
@@ -424,7 +427,7 @@ fn can_follow(
     given: &ResourceObjectSet,
 ) -> Result<(), Diagnostic> {
     let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place);
-    let name = target.resource.name.as_ref().map_or_else(|| target.oid.to_string(), |name| name.value.clone());
+    let name = name_of(target);
     if activity == ActivityKind::AsynchronousUpdate && target.connector.async_updates().is_none() {
         let message = format!("the resource '{name}' does not send changes");
         return Err(Diagnostic::error("not-supported", place, message).with_help(
@@ -450,6 +453,26 @@ fn can_follow(
         return Err(Diagnostic::error("batch-size-without-precise-token", &size.place, message).with_help("remove 'batchSize'"));
     }
     Ok(())
+}
+
+/// Whether an object that fails can be tried again later, where that is wanted. It is read for that; the change that failed is not
+/// kept.
+fn can_retry(activity: ActivityKind, target: &Target, errors: &ErrorHandling) -> Result<(), Diagnostic> {
+    let follows = matches!(activity, ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate);
+    let Some(place) = errors.retried_at().filter(|_| follows && !target.connector.can_read()) else { return Ok(()) };
+    let name = name_of(target);
+    let message = format!(
+        "'retryLater' cannot be used: objects of the resource '{name}' cannot be read, so that a change that failed would be lost"
+    );
+    Err(Diagnostic::error("retry-without-read", place, message).with_help(
+        "let the source keep the message: remove 'retryLater', and say 'retry' or 'skipUpdate' in the 'errorHandlingAction' of the \
+         connector; or make the queue the 'additionalConnector' of a resource whose objects can be read",
+    ))
+}
+
+/// What people call a resource.
+fn name_of(target: &Target) -> String {
+    target.resource.name.as_ref().map_or_else(|| target.oid.to_string(), |name| name.value.clone())
 }
 
 /// Objects that are not read are known by what their shadows keep, and that may be too little to react to.

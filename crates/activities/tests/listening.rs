@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 use support::scripted::Scripted;
-use support::{CLASS, RESOURCE, World, listening, summary};
+use support::{CLASS, RESOURCE, World, activity, listening, summary, work};
 use tidelock_activities::{Mode, Options, RunStatus};
 use tidelock_connector_api::memory::{self, Call, ChangeStyle, Faults};
 use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Listening, OnFailure};
@@ -280,6 +280,21 @@ async fn what_sends_nothing_is_refused() {
           use a liveSynchronization or a reconciliation, or add a connector to the resource that listens to a queue of changes
     "#]]
     .assert_eq(&world.findings(&listening(), &Options::default()).await);
+}
+
+#[tokio::test]
+async fn nothing_is_tried_again_later_that_cannot_be_read() {
+    let (world, source) = positioned();
+    let later = "<controlFlow><errorHandling><entry><reaction><retryLater/></reaction></entry></errorHandling></controlFlow>";
+    for work in [work("asynchronousUpdate", "", ""), work("liveSynchronization", "", "")] {
+        let task = activity(&format!("{work}{later}"));
+        *source.reads.lock().unwrap() = true;
+        assert_eq!(world.findings(&task, &Options::default()).await, "");
+        *source.reads.lock().unwrap() = false;
+        let refused = world.findings(&task, &Options::default()).await;
+        assert!(refused.contains("error[retry-without-read]: 'retryLater' cannot be used"), "{refused}");
+        assert!(refused.contains("'retry' or 'skipUpdate'"), "{refused}");
+    }
 }
 
 /// A world whose source of messages keeps no position itself.
