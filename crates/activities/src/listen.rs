@@ -65,7 +65,7 @@ pub(crate) async fn listen(run: &mut Run<'_>, part: &Arc<Part>, following: &Foll
 }
 
 async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, source: &dyn AsyncUpdates) -> Result<End, RunError> {
-    let token = run.original.tokens(&following.key).await?.into_iter().next();
+    let token = following.position.tokens(&*run.original).await?.into_iter().next();
     if let Some(token) = &token {
         let before = Some(token_text(&token.value));
         run.report(part).token = Some(TokenMove { before: before.clone(), after: before });

@@ -20,7 +20,7 @@ use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
-use crate::tokens::Following;
+use crate::tokens::{Following, Pace, Position};
 use crate::trigger_scan::{self, Scan};
 use crate::unused;
 
@@ -79,7 +79,7 @@ pub(crate) struct Step {
     pub(crate) skipped: bool,
     /// How old shadows are that a cleanup is for.
     pub(crate) interval: Option<tidelock_model::definition::Duration>,
-    /// How changes are followed, by activities that take them over.
+    /// How changes are followed, by activities that take them over; none where the resource cannot be used now.
     pub(crate) following: Option<Following>,
     /// The objects as the definition has them.
     pub(crate) given: ResourceObjectSet,
@@ -253,7 +253,8 @@ impl Opening<'_> {
                 .with_help("add 'interval', such as P30D: shadows that were not met for so long are looked after");
             return Err(refused(diagnostics, error));
         }
-        let following = Following::new(work, &given, mode).map_err(|error| refused(diagnostics, error))?;
+        let pace = Pace::new(work, mode).map_err(|error| refused(diagnostics, error))?;
+        let mut following = None;
         let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place).clone();
         let scope = match self.target(&oid, &place, diagnostics).await? {
             Err(unusable) => Err(unusable),
@@ -268,6 +269,7 @@ impl Opening<'_> {
                     // Which objects are meant can be said all the same.
                     diagnostics.push(Diagnostic { severity: Severity::Warning, ..error });
                 }
+                following = pace.map(|pace| pace.from(Position::new(activity, &given, &set, &target)));
                 Ok(StepScope { target, set })
             }
         };
@@ -507,6 +509,22 @@ impl Prepared {
         self.task_oid.as_ref()
     }
 
+    /// How far changes have been taken over, for each activity that does that, in their order; each position once.
+    ///
+    /// # Errors
+    /// Why that cannot be said now: a resource cannot be used.
+    pub fn positions(&self) -> Result<Vec<&Position>, &Diagnostic> {
+        let mut positions: Vec<&Position> = Vec::new();
+        for step in self.steps.iter().filter(|step| step.follows()) {
+            if let Some(unusable) = step.reach.unusable() {
+                return Err(&unusable.error);
+            }
+            let position = step.following.as_ref().map(|following| &following.position);
+            positions.extend(position.filter(|position| positions.iter().all(|known| known.key != position.key)));
+        }
+        Ok(positions)
+    }
+
     /// What is done, to which objects, as text: a realization goes on only for the same.
     pub(crate) fn set_text(&self) -> String {
         let mut text = self.profile.as_str().to_owned();
@@ -549,6 +567,13 @@ impl Prepared {
             workers: step.workers,
             started: run.record.realization.started_at(&step.group),
         })
+    }
+}
+
+impl Step {
+    /// Whether it takes over changes.
+    pub(crate) const fn follows(&self) -> bool {
+        matches!(self.activity, ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate)
     }
 }
 

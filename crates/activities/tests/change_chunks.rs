@@ -189,7 +189,7 @@ async fn play(events: &[Event], setting: &Setting, options: &Options) -> String 
                 let report = world.run(&task, &Options { mode, ..options.clone() }).await;
                 world.resource.set_faults(Faults::new());
                 history += &summary(&report);
-                history += &format!("{:?}\n", world.token("objectclass=AccountObjectClass").await);
+                history += &format!("{:?}\n", world.token("class=AccountObjectClass").await);
                 history += &format!("{} {:?}\n", world.resource.unsettled(), world.resource.rejected());
                 history += &world.dump().await;
             }

@@ -27,6 +27,8 @@ pub struct Scripted {
     pub on_failure: Mutex<OnFailure>,
     /// Whether objects can be read.
     pub reads: Mutex<bool>,
+    /// Whether messages and changes have tokens in common.
+    pub shares: Mutex<bool>,
     /// How the connection is.
     pub status: Mutex<Listening>,
     /// The numbers of the messages that were acknowledged.
@@ -45,6 +47,7 @@ impl Scripted {
             pushed: Mutex::default(),
             on_failure: Mutex::default(),
             reads: Mutex::new(true),
+            shares: Mutex::default(),
             status: Mutex::new(Listening::Alive),
             acknowledged: Arc::default(),
         }
@@ -124,6 +127,10 @@ impl AsyncUpdates for Scripted {
         });
         let deliveries: Vec<Result<Delivery>> = deliveries.collect();
         stream::iter(deliveries).chain(stream::pending()).boxed()
+    }
+
+    fn continues_live_sync(&self) -> bool {
+        *self.shares.lock().unwrap()
     }
 
     fn on_failure(&self) -> OnFailure {
