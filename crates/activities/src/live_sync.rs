@@ -21,6 +21,9 @@ use crate::synchronize::Work;
 use crate::tokens::{Earlier, Following, Why, token_text};
 use crate::watermark::Watermark;
 
+/// How many changes are checked together, at most.
+const GROUP: usize = 64;
+
 /// What the reader sends.
 enum Pulled {
     /// A change, and the token behind it.
@@ -181,29 +184,43 @@ async fn clear_away(
 }
 
 /// Reads changes, and checks them.
-async fn read(part: &Part, request: ChangesRequest, most: Option<u64>, send: mpsc::Sender<Pulled>) {
+async fn read(part: &Arc<Part>, request: ChangesRequest, most: Option<u64>, send: mpsc::Sender<Pulled>) {
     let Some(live) = part.connector.live_sync() else { return };
-    let mut stream = live.changes(request);
+    // Checking needs nobody else, so that several groups can be checked at once; they are sent in order.
+    let groups = live.changes(request).ready_chunks(part.chunk.min(GROUP)).map(|events| {
+        let part = Arc::clone(part);
+        async move { tokio::spawn(async move { events.into_iter().map(|event| take(&part, event)).collect::<Vec<_>>() }).await }
+    });
+    let mut groups = std::pin::pin!(groups.buffered(part.workers.max(1)));
     let mut count = 0;
-    while let Some(event) = stream.next().await {
-        let pulled = match event {
-            Ok(SyncEvent::Change(change, token)) => Pulled::Change(changes::take(part, change), token),
-            Ok(SyncEvent::Present(identifiers)) => Pulled::Present(identifiers),
-            Ok(SyncEvent::End(token)) => Pulled::End(token),
-            Err(error) if error.kind() == ErrorKind::InvalidData => Pulled::Change(changes::unreadable(part, &error), None),
-            Err(error) => Pulled::Failed(error),
-        };
-        let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
-        // What the token does not pass makes no batch: the next one would begin with the same again, and never come to the end.
-        count += u64::from(matches!(&pulled, Pulled::Change(_, token) if token.is_some()));
-        // Nobody listening is nobody's loss.
-        if send.send(pulled).await.is_err() || is_last {
-            return;
+    while let Some(group) = groups.next().await {
+        let group = group.unwrap_or_else(|panic| {
+            vec![Pulled::Failed(Error::new(ErrorKind::Unexpected, "checking changes failed").with_source(panic))]
+        });
+        for pulled in group {
+            let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
+            // What the token does not pass makes no batch: the next one would begin with the same again, and never come to the end.
+            count += u64::from(matches!(&pulled, Pulled::Change(_, token) if token.is_some()));
+            // Nobody listening is nobody's loss.
+            if send.send(pulled).await.is_err() || is_last {
+                return;
+            }
+            if most.is_some_and(|most| count >= most) {
+                let _ = send.send(Pulled::Enough).await;
+                return;
+            }
         }
-        if most.is_some_and(|most| count >= most) {
-            let _ = send.send(Pulled::Enough).await;
-            return;
-        }
+    }
+}
+
+/// Checks what came.
+fn take(part: &Part, event: Result<SyncEvent, Error>) -> Pulled {
+    match event {
+        Ok(SyncEvent::Change(change, token)) => Pulled::Change(changes::take(part, change), token),
+        Ok(SyncEvent::Present(identifiers)) => Pulled::Present(identifiers),
+        Ok(SyncEvent::End(token)) => Pulled::End(token),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Pulled::Change(changes::unreadable(part, &error), None),
+        Err(error) => Pulled::Failed(error),
     }
 }
 
