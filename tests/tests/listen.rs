@@ -348,6 +348,22 @@ fn notifications_are_read_from_the_main_resource(queue: &Queue) {
     let report = run(&home).expect_exit(0).json();
     assert_eq!(progress(&report)[1], 0, "{report:#}");
     assert_eq!(people(&home), accounts);
+
+    // How far the queue is says nothing of how far the file is.
+    home.write("pull.xml", live::task("Pull", "liveSynchronization", "", " ", ""));
+    let position = || home.json(["token", "show", "pull.xml"]).expect_exit(0).json()["token"].clone();
+    let _ = home.json(["run", "pull.xml"]).expect_exit(0);
+    accounts = file(&[("ann", 3), ("cid", 1)]);
+    live::write(&home, &accounts);
+    let pulled = home.json(["run", "pull.xml"]).expect_exit(0).json();
+    assert_eq!((progress(&pulled), people(&home)), ([1, 0, 0], accounts), "{pulled:#}");
+    let before = position();
+    queue.publish(vec![("later".to_owned(), notification("ann"))]);
+    assert_eq!(progress(&run(&home).expect_exit(0).json()), [1, 0, 0]);
+    // Where the broker keeps the position, there is nothing to reset.
+    let _ = home.json(["token", "reset", "listen.xml"]);
+    assert_eq!(position(), before);
+    let _ = home.json(["run", "pull.xml"]).expect_exit(0);
 }
 
 #[test]

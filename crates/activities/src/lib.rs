@@ -49,4 +49,4 @@ pub use report::{
     TaskState, TokenMove, Transition,
 };
 pub use run::{Control, execute};
-pub use tokens::{token_keys, token_of_text, token_text};
+pub use tokens::{Position, token_of_text, token_text};

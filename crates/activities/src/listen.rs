@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use futures::future::join_all;
-use tidelock_connector_api::{AsyncUpdates, Delivery, Error, Listening, MessageId, OnFailure, Token};
+use tidelock_connector_api::{AsyncUpdates, Delivery, Error, ErrorKind, Listening, MessageId, OnFailure, Token};
 use tidelock_model::{Diagnostic, Place};
 use tidelock_repo::{Batch, InboxEntry, InboxMarks};
 use tokio::sync::mpsc;
@@ -69,7 +69,7 @@ pub(crate) async fn listen(run: &mut Run<'_>, part: &Arc<Part>, following: &Foll
 }
 
 async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, source: &dyn AsyncUpdates) -> Result<End, RunError> {
-    let token = run.original.tokens(&following.key).await?.into_iter().next();
+    let token = following.position.tokens(&*run.original).await?.into_iter().next();
     if let Some(token) = &token {
         let before = Some(token_text(&token.value));
         run.report(part).token = Some(TokenMove { before: before.clone(), after: before });
@@ -84,7 +84,6 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         inbox,
         on_failure: source.on_failure(),
         settles: part.mode == Mode::Full,
-        left_behind: false,
         acknowledging: JoinSet::new(),
         stride: Stride::default(),
         kept: Vec::new(),
@@ -109,6 +108,9 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
     run.report(part).listening = Some(source.status().into());
     listener.finish().await;
     feed.stop().await;
+    if part.mode != Mode::Full && !listener.kept.is_empty() {
+        run.notes.push(kept(listener.kept.len(), part));
+    }
     drop(listener);
     Ok(end)
 }
@@ -195,6 +197,17 @@ impl Quiet {
     }
 }
 
+/// A word on messages that were looked at and stay with the source.
+fn kept(many: usize, part: &Part) -> Diagnostic {
+    let mode = part.mode.as_str();
+    let message =
+        format!("in the mode '{mode}' messages stay with their source: {many} of them have arrived, and there may be more");
+    Diagnostic::info("messages-kept", &part.place, message).with_help(
+        "a source hands out no more than so many messages (its 'prefetch') before the first ones are acknowledged: raise that to \
+         look at more of them; the mode 'full' takes over all",
+    )
+}
+
 /// Nothing has arrived for as long as was wanted: either there is nothing, or it cannot arrive.
 fn idle_end(status: Listening, place: &Place) -> End {
     match status {
@@ -216,6 +229,24 @@ fn closed_end(status: Listening, place: &Place) -> End {
     }
 }
 
+/// A message that failed is still with the source, which does not take the rejection. What comes after it may be about the same
+/// object, so it has to wait: were it applied now, the message would undo it when it comes again.
+fn not_rejected(message: &str, error: &Error, place: &Place) -> End {
+    let (status, help) = match error.kind() {
+        ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::OutcomeUnknown => (
+            RunStatus::TemporaryError,
+            "run the task again when the source is back: the message comes again, and is tried, or rejected, then",
+        ),
+        _ => (
+            RunStatus::PermanentError,
+            "see to it that the source takes rejected messages (its dead-letter target must exist, and be open to the account), then \
+             run the task again",
+        ),
+    };
+    let text = format!("{message} failed, and could not be rejected: {}", error.full_message());
+    End::Broken(status, Box::new(Diagnostic::error("not-rejected", place, text).with_help(help)))
+}
+
 /// Somebody who takes messages over.
 struct Listener<'a> {
     part: &'a Arc<Part>,
@@ -224,8 +255,6 @@ struct Listener<'a> {
     on_failure: OnFailure,
     /// Whether messages are settled. Where nothing is kept of what is done, they stay with the source.
     settles: bool,
-    /// Whether a message was left behind that was not settled: no token may pass it.
-    left_behind: bool,
     acknowledging: JoinSet<()>,
     stride: Stride,
     /// Messages that stay with the source.
@@ -281,7 +310,7 @@ impl Listener<'_> {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
         }
         if self.settles
-            && let Some(token) = self.reached(&group).filter(|token| !is_stored(run, self.part, token))
+            && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
         {
             // The last messages had nothing to commit their token with.
             let token = Some(change(self.part, self.following, token));
@@ -350,7 +379,7 @@ impl Listener<'_> {
         owners: &[usize],
         on_stop: OnStop,
     ) -> Result<Worked, RunError> {
-        let (part, following, settles, left_behind) = (self.part, self.following, self.settles, self.left_behind);
+        let (part, following, settles) = (self.part, self.following, self.settles);
         let known: &Group = group;
         let mark = |settled: usize, batch: &mut Batch| {
             if settles {
@@ -359,8 +388,7 @@ impl Listener<'_> {
                 if !messages.is_empty() {
                     batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
                 }
-                let token = known.watermark.reached(owners).filter(|_| !left_behind);
-                batch.token = token.map(|token| change(part, following, token));
+                batch.token = known.watermark.reached(owners).map(|token| change(part, following, token));
             }
         };
         let worked = run.work_with(part, work, on_stop, &mark).await?;
@@ -395,11 +423,6 @@ impl Listener<'_> {
         });
     }
 
-    /// The token behind the messages of which nothing is left.
-    fn reached<'g>(&self, group: &'g Group) -> Option<&'g Token> {
-        group.watermark.reached(&[]).filter(|_| !self.left_behind)
-    }
-
     /// Whether a failure is tried again.
     fn retries(&self) -> bool {
         self.settles && matches!(self.on_failure, OnFailure::Retry { .. })
@@ -416,14 +439,13 @@ impl Listener<'_> {
             return Ok(None);
         }
         let id = delivery.id.clone();
+        let message = named(&delivery);
         if let Err(error) = delivery.reject(&reason(&stop.error)).await {
-            tracing::warn!(error = error.full_message(), "a message was not rejected: it may come again");
-            self.left_behind = true;
-            return Ok(None);
+            return Ok(Some(not_rejected(&message, &error, &self.part.place)));
         }
         group.watermark.close(failed);
         let inbox = id.map(|id| InboxMarks { resource: self.part.resource.clone(), messages: vec![InboxEntry::settled(id.0)] });
-        let token = self.reached(group).map(|token| change(self.part, self.following, token));
+        let token = group.watermark.reached(&[]).map(|token| change(self.part, self.following, token));
         for mark in inbox.iter().flat_map(|inbox| &inbox.messages) {
             self.inbox.note(mark.clone());
         }

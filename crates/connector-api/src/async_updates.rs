@@ -22,8 +22,8 @@ pub trait AsyncUpdates: Send + Sync {
     /// Dropping the stream stops listening; deliveries in flight can still be settled or are redelivered.
     fn deliveries(&self) -> BoxStream<'_, Result<Delivery>>;
 
-    /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after a token of
-    /// [`crate::LiveSync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
+    /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after one of
+    /// [`crate::LiveSync`] where [`AsyncUpdates::continues_live_sync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
     ///
     /// * A token from which the source cannot go on is [`crate::ErrorKind::TokenExpired`]: the engine catches up by live
     ///   synchronization or by a reconciliation, and listens after the token that it has then.
@@ -33,6 +33,12 @@ pub trait AsyncUpdates: Send + Sync {
     fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
         let _ = token;
         self.deliveries()
+    }
+
+    /// Whether the tokens of deliveries are those of [`crate::LiveSync`] for all classes, so that either goes on where the other has
+    /// stopped: the engine then keeps one token for both. Provided: no, each keeps its own.
+    fn continues_live_sync(&self) -> bool {
+        false
     }
 
     /// What a message comes to whose changes cannot be applied, where the activity would stop at it. Provided: [`OnFailure::Stop`].

@@ -9,7 +9,7 @@ use tidelock_model::{Items, Oid, Timestamp};
 
 use crate::{
     Applied, Batch, InboxEntry, ObjectKey, ObjectType, OperationResult, Result, ResultFilter, StoredObject, StoredToken,
-    StoredTrigger, TokenKey, TriggerKey,
+    StoredTrigger, TokenKey, TokenSet, TriggerKey,
 };
 
 /// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists. It never comes to
@@ -262,6 +262,12 @@ pub trait Repo: Send + Sync {
     /// # Errors
     /// Storage failures.
     async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>>;
+
+    /// The object sets of a resource that have a token, or were reset, in the order in which they became known.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>>;
 
     /// Which messages of a resource have been taken over: of each message the last mark, newest first, among the last
     /// [`crate::INBOX_KEPT`] marks. This is long: read once, and kept up by the reader.

@@ -339,6 +339,7 @@ async fn observe(repo: &dyn Repo) -> Vec<String> {
     for resource in [hr(), Oid::new("other")] {
         seen.push(format!("{:?}", repo.inbox(&resource).await.unwrap()));
         seen.push(format!("{:?}", repo.tokens_of(&resource).await.unwrap()));
+        seen.push(format!("{:?}", repo.token_sets(&resource).await.unwrap()));
         for set in ["0", "1"] {
             let key = TokenKey { resource: resource.clone(), set: set.into() };
             seen.push(format!("{:?}", repo.tokens(&key).await.unwrap()));

@@ -25,6 +25,10 @@ pub struct Scripted {
     pub pushed: Mutex<Vec<Vec<Change>>>,
     /// What a message comes to that fails. This source takes none back.
     pub on_failure: Mutex<OnFailure>,
+    /// Whether objects can be read.
+    pub reads: Mutex<bool>,
+    /// Whether messages and changes have tokens in common.
+    pub shares: Mutex<bool>,
     /// How the connection is.
     pub status: Mutex<Listening>,
     /// The numbers of the messages that were acknowledged.
@@ -42,6 +46,8 @@ impl Scripted {
             retained: Mutex::default(),
             pushed: Mutex::default(),
             on_failure: Mutex::default(),
+            reads: Mutex::new(true),
+            shares: Mutex::default(),
             status: Mutex::new(Listening::Alive),
             acknowledged: Arc::default(),
         }
@@ -64,6 +70,10 @@ impl Connector for Scripted {
 
     async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
         self.resource.get_many(class, identifiers).await
+    }
+
+    fn can_read(&self) -> bool {
+        *self.reads.lock().unwrap()
     }
 
     fn live_sync(&self) -> Option<&dyn LiveSync> {
@@ -117,6 +127,10 @@ impl AsyncUpdates for Scripted {
         });
         let deliveries: Vec<Result<Delivery>> = deliveries.collect();
         stream::iter(deliveries).chain(stream::pending()).boxed()
+    }
+
+    fn continues_live_sync(&self) -> bool {
+        *self.shares.lock().unwrap()
     }
 
     fn on_failure(&self) -> OnFailure {

@@ -56,6 +56,11 @@ impl AsyncUpdates for Ldap {
             })
             .boxed()
     }
+
+    /// Both go by the server's cookie.
+    fn continues_live_sync(&self) -> bool {
+        true
+    }
 }
 
 /// One that follows the server.

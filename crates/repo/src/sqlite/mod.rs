@@ -37,7 +37,7 @@ use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
     Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
-    StoredToken, StoredTrigger, TokenKey, TriggerKey,
+    StoredToken, StoredTrigger, TokenKey, TokenSet, TriggerKey,
 };
 
 /// How long another process is waited for.
@@ -301,6 +301,11 @@ impl Repo for Sqlite {
     async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>> {
         let resource = resource.clone();
         self.read_apart("read tokens", move |db| tokens::of_resource(db, &resource)).await
+    }
+
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>> {
+        let resource = resource.clone();
+        self.read_apart("read tokens", move |db| tokens::sets(db, &resource)).await
     }
 
     async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {
