@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 
 use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
-use crate::feed::Feed;
+use crate::feed::{Budget, Feed, Held};
 use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
@@ -43,10 +43,13 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The longest wait before a message is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How many bytes the messages have at most that are with us, and not taken over. Their changes, as we keep them, take a few times as much.
+const BYTES_AHEAD: usize = 16 << 20;
+
 /// What the reader sends.
 enum Arrived {
     /// A message, with its changes.
-    Message(Delivery, Vec<Incoming>),
+    Message(Delivery, Vec<Incoming>, Held),
     /// The source broke off.
     Failed(Error),
 }
@@ -113,6 +116,7 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
 async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
     let Some(source) = part.connector.async_updates() else { return };
     let mut stream = source.deliveries_after(token);
+    let budget = Budget::new(BYTES_AHEAD);
     while let Some(delivery) = stream.next().await {
         let arrived = match delivery {
             Ok(mut delivery) => {
@@ -120,7 +124,8 @@ async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
                     Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
                     Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
                 };
-                Arrived::Message(delivery, changes)
+                let held = budget.hold(delivery.size).await;
+                Arrived::Message(delivery, changes, held)
             }
             Err(error) => Arrived::Failed(error),
         };
@@ -221,6 +226,8 @@ struct Group {
     watermark: Watermark,
     /// The changes that are to be taken over, each with the number of its message.
     pending: VecDeque<(usize, Incoming)>,
+    /// What they have of the budget, until all of them are taken over.
+    held: Vec<Held>,
 }
 
 /// A message, until it is settled.
@@ -236,7 +243,7 @@ impl Listener<'_> {
         let mut group = Group::default();
         for one in arrived {
             match one {
-                Arrived::Message(delivery, changes) => {
+                Arrived::Message(delivery, changes, held) => {
                     // A message that comes again has to see what became of it before.
                     if delivery.id.as_ref().is_some_and(|id| group.has(id))
                         && let Some(end) = self.take_group(run, std::mem::take(&mut group)).await?
@@ -246,6 +253,7 @@ impl Listener<'_> {
                     }
                     let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
                     group.add(delivery, changes, settled);
+                    group.held.push(held);
                 }
                 Arrived::Failed(error) => {
                     let end = self.take_group(run, group).await?;

@@ -308,6 +308,19 @@ async fn a_source_that_keeps_no_position_goes_on_after_the_token_that_is_stored(
 }
 
 #[tokio::test]
+async fn few_big_messages_are_in_memory_at_a_time() {
+    for (mebibytes, most) in [(5, 20), (1000, 20), (0, 60)] {
+        let (world, source) = positioned();
+        *source.size.lock().unwrap() = mebibytes << 20;
+        *source.pushed.lock().unwrap() = vec![vec![gone("ann")]; 60];
+        let report = world.run(&listening(), &Options::default()).await;
+        assert_eq!((report.progress.total(), source.acknowledged.lock().unwrap().len()), (60, 60));
+        // Those that are being acknowledged are done with.
+        assert!(*source.in_hand.lock().unwrap() <= most, "{mebibytes}: {}", source.in_hand.lock().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn no_token_passes_a_message_that_could_not_be_rejected() {
     for chunk in [1, 1000] {
         let (world, source) = positioned();

@@ -99,6 +99,8 @@ pub struct Delivery {
     /// The position after this message, where the source leaves it to the engine to keep it: to be committed together with the
     /// message's effects, and given to [`AsyncUpdates::deliveries_after`].
     pub token: Option<Token>,
+    /// How many bytes the message has, so that the engine can bound what it has in memory; 0 where that is not known.
+    pub size: usize,
     acknowledge: Box<dyn Acknowledge>,
 }
 
@@ -122,13 +124,20 @@ pub trait Acknowledge: Send + Sync {
 impl Delivery {
     /// A message with its changes and the way to settle it.
     pub fn new(id: Option<MessageId>, changes: Result<Vec<Change>>, acknowledge: Box<dyn Acknowledge>) -> Self {
-        Self { id, changes, token: None, acknowledge }
+        Self { id, changes, token: None, size: 0, acknowledge }
     }
 
     /// The same, with the position after it.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The same, with the message's size in bytes.
+    #[must_use]
+    pub fn with_size(mut self, size: usize) -> Self {
+        self.size = size;
         self
     }
 
