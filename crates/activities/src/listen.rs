@@ -139,7 +139,11 @@ async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
 
 /// What people call a message: nothing of its content.
 fn named(delivery: &Delivery) -> String {
-    delivery.id.as_ref().map_or_else(|| "a message without an identity".to_owned(), |id| format!("message {}", id.0))
+    match (&delivery.id, &delivery.name) {
+        (Some(id), _) => format!("message {}", id.0),
+        (None, Some(name)) => format!("a message without an identity: {name}"),
+        (None, None) => "a message without an identity".to_owned(),
+    }
 }
 
 /// For how long nothing has arrived. A source that is still being connected to for the first time is given the time for that: a
@@ -535,5 +539,33 @@ impl From<Listening> for report::Listening {
             Listening::Reconnecting => Self::Reconnecting,
             Listening::Down => Self::Down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_connector_api::{Acknowledge, Result, async_trait};
+
+    use super::*;
+
+    struct Nothing;
+
+    #[async_trait]
+    impl Acknowledge for Nothing {
+        async fn acknowledge(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn reject(self: Box<Self>, _reason: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_is_called_by_its_identity_or_where_it_can_be_found() {
+        let delivery = |id: Option<&str>| Delivery::new(id.map(|id| MessageId(id.into())), Ok(Vec::new()), Box::new(Nothing));
+        assert_eq!(named(&delivery(Some("17")).with_name("delivery 3")), "message 17");
+        assert_eq!(named(&delivery(None).with_name("delivery 3")), "a message without an identity: delivery 3");
+        assert_eq!(named(&delivery(None)), "a message without an identity");
     }
 }
