@@ -7,18 +7,18 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use tidelock_connector_api::{AsyncUpdates, Delivery, Error, ErrorKind, Listening, MessageId, OnFailure, Token};
+use futures::{FutureExt, StreamExt};
+use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, ErrorKind, Listening, MessageId, OnFailure, Token};
 use tidelock_model::{Diagnostic, Place};
 use tidelock_repo::{Batch, InboxEntry, InboxMarks};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
 use crate::ahead;
 use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
-use crate::feed::Feed;
+use crate::feed::{Budget, Feed, Held};
 use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
@@ -47,10 +47,13 @@ const AT_ONCE: usize = 500;
 /// The longest wait before a message is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How many bytes the messages have at most that are with us, and not taken over. Their changes, as we keep them, take a few times as much.
+const BYTES_AHEAD: usize = 16 << 20;
+
 /// What the reader sends.
 enum Arrived {
     /// A message, with its changes.
-    Message(Delivery, Vec<Incoming>),
+    Message(Delivery, Vec<Incoming>, Held),
     /// The source broke off.
     Failed(Error),
 }
@@ -118,11 +121,17 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
 /// Reads messages, and checks their changes.
 async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
     let Some(source) = part.connector.async_updates() else { return };
-    let mut stream = source.deliveries_after(token).ready_chunks(part.chunk.min(AT_ONCE));
-    while let Some(deliveries) = stream.next().await {
-        let mut arrived: Vec<Arrived> = deliveries.into_iter().map(|delivery| take(part, delivery)).collect();
+    let budget = Budget::new(BYTES_AHEAD);
+    let mut stream = source.deliveries_after(token);
+    let mut over = None;
+    loop {
+        let deliveries = next(&mut stream, &budget, &mut over, part.chunk.min(AT_ONCE)).await;
+        if deliveries.is_empty() {
+            return;
+        }
+        let mut arrived: Vec<Arrived> = deliveries.into_iter().map(|(delivery, held)| take(part, delivery, held)).collect();
         let changes = arrived.iter_mut().flat_map(|arrived| match arrived {
-            Arrived::Message(_, changes) => changes.as_mut_slice(),
+            Arrived::Message(_, changes, _) => changes.as_mut_slice(),
             Arrived::Failed(_) => &mut [],
         });
         if let Err(error) = ahead::read(part, changes).await {
@@ -139,15 +148,46 @@ async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
     }
 }
 
+/// The messages that there are by now, so many at most, and no more bytes than may be in memory; waits only where there is none. `over` is
+/// the one that was too much.
+async fn next(
+    stream: &mut BoxStream<'_, Result<Delivery, Error>>,
+    budget: &Budget,
+    over: &mut Option<Result<Delivery, Error>>,
+    most: usize,
+) -> Vec<(Result<Delivery, Error>, Held)> {
+    let size = |delivery: &Result<Delivery, Error>| delivery.as_ref().map_or(0, |delivery| delivery.size);
+    let mut some = Vec::new();
+    let first = match over.take() {
+        Some(first) => Some(first),
+        None => stream.next().await,
+    };
+    let Some(first) = first else { return some };
+    let held = budget.hold(size(&first)).await;
+    some.push((first, held));
+    while some.len() < most
+        && let Some(Some(delivery)) = unconstrained(stream.next()).now_or_never()
+    {
+        match unconstrained(budget.hold(size(&delivery))).now_or_never() {
+            Some(held) => some.push((delivery, held)),
+            None => {
+                *over = Some(delivery);
+                break;
+            }
+        }
+    }
+    some
+}
+
 /// Checks the changes of a message.
-fn take(part: &Part, delivery: Result<Delivery, Error>) -> Arrived {
+fn take(part: &Part, delivery: Result<Delivery, Error>, held: Held) -> Arrived {
     match delivery {
         Ok(mut delivery) => {
             let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
                 Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
                 Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
             };
-            Arrived::Message(delivery, changes)
+            Arrived::Message(delivery, changes, held)
         }
         Err(error) => Arrived::Failed(error),
     }
@@ -155,7 +195,11 @@ fn take(part: &Part, delivery: Result<Delivery, Error>) -> Arrived {
 
 /// What people call a message: nothing of its content.
 fn named(delivery: &Delivery) -> String {
-    delivery.id.as_ref().map_or_else(|| "a message without an identity".to_owned(), |id| format!("message {}", id.0))
+    match (&delivery.id, &delivery.name) {
+        (Some(id), _) => format!("message {}", id.0),
+        (None, Some(name)) => format!("a message without an identity: {name}"),
+        (None, None) => "a message without an identity".to_owned(),
+    }
 }
 
 /// For how long nothing has arrived. A source that is still being connected to for the first time is given the time for that: a
@@ -269,6 +313,8 @@ struct Group {
     watermark: Watermark,
     /// The changes that are to be taken over, each with the number of its message.
     pending: VecDeque<(usize, Incoming)>,
+    /// What they have of the budget, until all of them are taken over.
+    held: Vec<Held>,
 }
 
 /// A message, until it is settled.
@@ -284,7 +330,7 @@ impl Listener<'_> {
         let mut group = Group::default();
         for one in arrived {
             match one {
-                Arrived::Message(delivery, changes) => {
+                Arrived::Message(delivery, changes, held) => {
                     // A message that comes again has to see what became of it before.
                     if delivery.id.as_ref().is_some_and(|id| group.has(id))
                         && let Some(end) = self.take_group(run, std::mem::take(&mut group)).await?
@@ -294,6 +340,7 @@ impl Listener<'_> {
                     }
                     let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
                     group.add(delivery, changes, settled);
+                    group.held.push(held);
                 }
                 Arrived::Failed(error) => {
                     let end = self.take_group(run, group).await?;
@@ -568,5 +615,33 @@ impl From<Listening> for report::Listening {
             Listening::Reconnecting => Self::Reconnecting,
             Listening::Down => Self::Down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_connector_api::{Acknowledge, Result, async_trait};
+
+    use super::*;
+
+    struct Nothing;
+
+    #[async_trait]
+    impl Acknowledge for Nothing {
+        async fn acknowledge(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn reject(self: Box<Self>, _reason: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_is_called_by_its_identity_or_where_it_can_be_found() {
+        let delivery = |id: Option<&str>| Delivery::new(id.map(|id| MessageId(id.into())), Ok(Vec::new()), Box::new(Nothing));
+        assert_eq!(named(&delivery(Some("17")).with_name("delivery 3")), "message 17");
+        assert_eq!(named(&delivery(None).with_name("delivery 3")), "a message without an identity: delivery 3");
+        assert_eq!(named(&delivery(None)), "a message without an identity");
     }
 }

@@ -348,6 +348,19 @@ async fn what_is_pulled_and_what_is_pushed_have_a_position_each_unless_one_is_bo
 }
 
 #[tokio::test]
+async fn few_big_messages_are_in_memory_at_a_time() {
+    for (mebibytes, most) in [(5, 20), (1000, 20), (0, 60)] {
+        let (world, source) = positioned();
+        *source.size.lock().unwrap() = mebibytes << 20;
+        *source.pushed.lock().unwrap() = vec![vec![gone("ann")]; 60];
+        let report = world.run(&listening(), &Options::default()).await;
+        assert_eq!((report.progress.total(), source.acknowledged.lock().unwrap().len()), (60, 60));
+        // Those that are being acknowledged are done with.
+        assert!(*source.in_hand.lock().unwrap() <= most, "{mebibytes}: {}", source.in_hand.lock().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_position_from_when_there_was_one_for_all_is_gone_on_from_until_it_is_reset() {
     let (world, source) = positioned();
     world.put("ann", "number=1");
