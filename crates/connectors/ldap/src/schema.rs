@@ -54,12 +54,29 @@ pub(crate) struct Attribute {
     pub(crate) asked_as: Option<Arc<str>>,
     pub(crate) form: Form,
     pub(crate) rule: MatchingRule,
+    /// Which texts are values of it.
+    pub(crate) text: TextSyntax,
     /// Whether its values are sent in binary form only.
     pub(crate) in_binary: bool,
     /// What the server can compare.
     pub(crate) equality: bool,
     pub(crate) ordering: bool,
     pub(crate) substring: bool,
+}
+
+/// Which texts an attribute can have as values, as far as all servers agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextSyntax {
+    /// Every text but the empty one.
+    Directory,
+    /// Texts in ASCII.
+    Ascii,
+    /// Letters, digits, spaces and some more.
+    Printable,
+    Uuid,
+    Name,
+    /// Nobody knows.
+    Other,
 }
 
 impl Directory {
@@ -273,6 +290,7 @@ impl Builder<'_> {
             asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
             form,
             rule,
+            text: text_syntax(name, found),
             in_binary: found.and_then(|found| found.syntax.as_deref()).is_some_and(is_in_binary),
             equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
             ordering: found.is_some_and(|found| found.ordering.is_some()),
@@ -307,6 +325,20 @@ fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) ->
         Some("27") => Form::Integer,
         Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40" | "49") => Form::Binary,
         _ => Form::Text,
+    }
+}
+
+fn text_syntax(name: &str, found: Option<&AttributeType>) -> TextSyntax {
+    if name == DN {
+        return TextSyntax::Name;
+    }
+    match found.and_then(|found| found.syntax.as_deref()).unwrap_or_default() {
+        "1.3.6.1.4.1.1466.115.121.1.15" => TextSyntax::Directory,
+        "1.3.6.1.4.1.1466.115.121.1.26" => TextSyntax::Ascii,
+        "1.3.6.1.4.1.1466.115.121.1.44" | "1.3.6.1.4.1.1466.115.121.1.50" => TextSyntax::Printable,
+        "1.3.6.1.4.1.1466.115.121.1.12" => TextSyntax::Name,
+        "1.3.6.1.1.16.1" => TextSyntax::Uuid,
+        _ => TextSyntax::Other,
     }
 }
 

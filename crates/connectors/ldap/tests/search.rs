@@ -365,6 +365,23 @@ async fn filters_find_what_they_mean() {
         assert_eq!(found.names(), expected, "{query}");
         assert_eq!(found.verdict, Some(Completeness::Complete), "{query}");
     }
+    // Of what a value does not have the syntax for, a server finds neither that nor the opposite.
+    let legal = [not(clause("manager", any(&[&format!("uid=u1,ou=people,{SUFFIX}")]))), not(clause("mail", any(&["x@y"])))];
+    assert!(legal.iter().all(|filter| connector.supports("inetOrgPerson", filter)));
+    for filter in [
+        not(clause("manager", any(&["nobody"]))),
+        not(clause("mail", any(&["é@x"]))),
+        not(clause("mail", part("é", false, false))),
+        not(clause("entryUUID", any(&["nonsense"]))),
+        not(clause("telephoneNumber", any(&["#"]))),
+        not(clause("objectClass", any(&["nonsense"]))),
+        not(clause("uid", any(&[""]))),
+        not(BoundFilter::Or(vec![clause("uid", any(&["x"])), clause("mail", any(&["é@x"]))])),
+        BoundFilter::Or(vec![clause("uid", any(&["x"])), not(clause("manager", any(&["nobody"])))]),
+    ] {
+        assert!(!connector.supports("inetOrgPerson", &filter), "{filter:?}");
+        assert_eq!(search(&connector, people_request().with_filter(filter.clone())).await.objects.len(), 30, "{filter:?}");
+    }
     // What the server cannot decide is left to the engine.
     let lenient = BoundFilter::Attribute { name: "homePhone".into(), rule: MatchingRule::PolyStringNorm, condition: any(&["x"]) };
     assert!(!connector.supports("inetOrgPerson", &lenient));
