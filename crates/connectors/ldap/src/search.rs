@@ -16,7 +16,7 @@ use crate::dn::Dn;
 use crate::entry::{EntryReader, Range, Read};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
-use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
+use crate::message::{Control, Message, Outcome, Request, Scope, Search, answer, oid};
 use crate::root_dse::RootDse;
 use crate::schema::{Directory, EntryClass};
 use crate::translate::translate;
@@ -370,26 +370,81 @@ async fn complete(
     Ok(object)
 }
 
-/// The first entry of a search; none where there is none, or not even its base.
+/// The first entry of a search; none where there is none.
 pub(crate) async fn first_entry(pool: &Arc<Pool>, request: &Request) -> Result<Option<Message>> {
     Ok(entries(pool, request, &[]).await?.0.into_iter().next())
 }
 
-/// All entries of a small search, and whether that was all. A base that does not exist has none.
+/// All entries of a small search, and whether that was all. An entry that is asked for by its name may be missing.
 pub(crate) async fn entries(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+    match (told(pool, request, controls).await?, request) {
+        (Told::Entries(found, all), _) => Ok((found, all)),
+        (Told::NoBase(outcome), Request::Search(search)) => {
+            if search.scope != Scope::Base || !is_believable(pool, search, &outcome).await? {
+                return Err(no_base(search, &outcome));
+            }
+            Ok((Vec::new(), true))
+        }
+        (Told::NoBase(_), _) => Err(not_ldap(&pool.config().server())),
+    }
+}
+
+/// Whether any entry that meets a filter can be seen below another one.
+pub(crate) async fn is_any_visible(pool: &Arc<Pool>, base: &str, filter: Filter) -> Result<bool> {
+    let attributes = vec!["1.1".to_owned()];
+    let search = Search { base: base.to_owned(), scope: Scope::Sub, filter, attributes, size_limit: 1 };
+    Ok(first_entry(pool, &Request::Search(search)).await?.is_some())
+}
+
+/// Whether an entry of ours is missing, as the server says, rather than all that is above it. A database that is out of service and
+/// an entry that became hidden look like this as well.
+async fn is_believable(pool: &Arc<Pool>, search: &Search, outcome: &Outcome) -> Result<bool> {
+    let base_context = &pool.config().base_context;
+    let (Some(asked), Some(base)) = (Dn::parse(&search.base), Dn::parse(base_context)) else { return Ok(true) };
+    if !asked.is_within(&base) {
+        return Ok(true);
+    }
+    if base.is_within(&asked) {
+        return Ok(false);
+    }
+    if Dn::parse(&outcome.matched_dn).is_some_and(|matched| matched.is_within(&base)) {
+        return Ok(true);
+    }
+    let attributes = vec!["1.1".to_owned()];
+    let below = Search { base: base_context.clone(), scope: Scope::Sub, filter: Filter::anything(), attributes, size_limit: 1 };
+    match told(pool, &Request::Search(below), &[]).await? {
+        Told::Entries(found, _) => Ok(!found.is_empty()),
+        Told::NoBase(_) => Ok(false),
+    }
+}
+
+/// The entry below which everything is must not be missing: nothing can be said of what is below it.
+fn no_base(search: &Search, outcome: &Outcome) -> Error {
+    Error::config(format!("cannot search below '{}': {}", search.base, outcome.describe()))
+}
+
+/// What a small search told.
+enum Told {
+    /// The entries, and whether they are all.
+    Entries(Vec<Message>, bool),
+    /// There is no entry to begin from.
+    NoBase(Outcome),
+}
+
+async fn told(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<Told> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match entries_once(pool, request, controls).await {
+        match told_once(pool, request, controls).await {
             Err(error) if is_passing(&error) && attempt < pool.config().attempts => {
                 tokio::time::sleep(backoff(attempt)).await;
             }
-            found => return found,
+            told => return told,
         }
     }
 }
 
-async fn entries_once(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+async fn told_once(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<Told> {
     let mut lease = pool.lease().await?;
     lease.begin(request, controls).await?;
     let (mut found, mut referrals) = (Vec::new(), false);
@@ -402,10 +457,10 @@ async fn entries_once(pool: &Arc<Pool>, request: &Request, controls: &[Control])
                 lease.ended();
                 let outcome = message.outcome().map_err(|_| not_ldap(lease.server()))?;
                 return match outcome.code {
-                    code::SUCCESS => Ok((found, !referrals)),
-                    code::NO_SUCH_OBJECT => Ok((Vec::new(), true)),
-                    code::REFERRAL => Ok((found, false)),
-                    _ if outcome.is_limit() => Ok((found, false)),
+                    code::SUCCESS => Ok(Told::Entries(found, !referrals)),
+                    code::NO_SUCH_OBJECT => Ok(Told::NoBase(outcome)),
+                    code::REFERRAL => Ok(Told::Entries(found, false)),
+                    _ if outcome.is_limit() => Ok(Told::Entries(found, false)),
                     _ => Err(outcome.error("cannot read entries")),
                 };
             }

@@ -94,7 +94,9 @@ async fn nothing_is_left_is_told_apart_from_nothing_has_changed() {
     server.delete(&dn(1));
     server.stop();
     server.run();
-    let none = changes(&connector, PERSON, &before).await;
+    let mut config = server.config();
+    config.allow_empty = true;
+    let none = changes(&Ldap::new(config), PERSON, &before).await;
     assert!(none.changes.is_empty() && none.errors.is_empty());
     assert_eq!(none.present, Some(Vec::new()));
 }

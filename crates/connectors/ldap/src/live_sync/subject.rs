@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Error, Result, Token};
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Result, Token};
 use tidelock_model::object::ResourceObject;
 
 use super::token::{self, Position};
@@ -15,7 +15,7 @@ use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Request, Scope, Search};
 use crate::schema::{Directory, EntryClass};
-use crate::search::{class_filter, first_entry, read_entry};
+use crate::search::{class_filter, first_entry, is_any_visible, read_entry};
 use crate::value::Form;
 
 /// What changes are asked of.
@@ -53,9 +53,13 @@ impl Subject {
         // A directory that is built anew has another root, even where its name is the same.
         let context = directory.root.context_of(config.synchronized()).unwrap_or(config.synchronized()).to_owned();
         let root = first_entry(pool, &Request::Search(Search::entry(context, &["entryUUID"]))).await?;
-        if let Some(root) = root {
-            let uuid = root.entry().and_then(|entry| entry.values_of("entryUUID")).map_err(|_| not_ldap(&config.server()))?;
-            identity.push_str(&String::from_utf8_lossy(uuid.first().copied().unwrap_or_default()));
+        match root {
+            Some(root) => {
+                let uuid = root.entry().and_then(|entry| entry.values_of("entryUUID")).map_err(|_| not_ldap(&config.server()))?;
+                identity.push_str(&String::from_utf8_lossy(uuid.first().copied().unwrap_or_default()));
+            }
+            // It may be hidden from us for good. What is below must be there: a database out of service is no new one.
+            None => drop(is_any_visible(pool, config.synchronized(), Filter::anything()).await?),
         }
         Ok(Self { directory, class, identity, readers: HashMap::new() })
     }
@@ -118,6 +122,12 @@ impl Subject {
         }
     }
 
+    /// Whether any entry can be seen of which changes are asked.
+    pub(crate) async fn is_visible(&self, pool: &Arc<Pool>) -> Result<bool> {
+        let config = pool.config();
+        is_any_visible(pool, config.synchronized(), filter(config, self.class.as_deref())).await
+    }
+
     /// Makes an object of an entry that has changed.
     pub(crate) async fn read(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
         let broken = |_| not_ldap(&pool.config().server());
@@ -152,6 +162,13 @@ impl Subject {
 /// A changed object as a change.
 pub(crate) fn full(object: ResourceObject) -> Change {
     Change { class: Some(Arc::clone(&object.class)), identifier: object.identifier.clone(), kind: ChangeKind::Full(object) }
+}
+
+/// A server that shows nothing at all may have hidden it.
+pub(crate) fn nothing_left() -> Error {
+    let message =
+        "the server shows no entry that changes are asked of, as if all were gone; if that can be right, set 'allowEmpty'";
+    Error::new(ErrorKind::Unexpected, message)
 }
 
 fn filter(config: &LdapConfig, class: Option<&EntryClass>) -> Filter {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tidelock_connector_api::{Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
-use super::subject::{Changed, Subject, full};
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::expired;
 use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
@@ -119,7 +119,7 @@ impl Refresh {
         loop {
             if message.tag == answer::DONE {
                 lease.ended();
-                self.end(&message, events)?;
+                self.end(&message, events).await?;
                 return Ok(true);
             }
             self.take(message, &lease, events).await?;
@@ -194,7 +194,7 @@ impl Refresh {
         }
     }
 
-    fn end(&mut self, message: &Message, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
+    async fn end(&mut self, message: &Message, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
         let server = self.pool.config().server();
         let outcome = message.outcome().map_err(|_| not_ldap(&server))?;
         if is_refusal(&outcome) {
@@ -213,6 +213,9 @@ impl Refresh {
         }
         // Where nothing has happened, nothing is named: that is not the same as nothing being left.
         if accounted && (self.named || self.new_cookie) {
+            if !self.pool.config().allow_empty && !self.subject.is_visible(&self.pool).await? {
+                return Err(nothing_left());
+            }
             events.push(Ok(SyncEvent::Present(std::mem::take(&mut self.left_out))));
         }
         events.push(Ok(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone())))));

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tidelock_connector_api::{Completeness, Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
-use super::subject::{Changed, Subject, full};
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::{TimePosition, digest};
 use crate::client::Pool;
 use crate::error::not_ldap;
@@ -36,6 +36,8 @@ pub(super) struct Scan {
     /// What is in reach of the next run's overlap, with its stamps.
     recent: Vec<(i64, u64)>,
     latest: i64,
+    /// Whether anything is left.
+    left: bool,
     stage: Stage,
 }
 
@@ -49,7 +51,7 @@ impl Scan {
     pub(super) fn new(pool: Arc<Pool>, subject: Subject, after: TimePosition) -> Self {
         let seen = after.seen.iter().copied().collect();
         let latest = after.latest;
-        Self { pool, subject, after, seen, recent: Vec::new(), latest, stage: Stage::Begin }
+        Self { pool, subject, after, seen, recent: Vec::new(), latest, left: false, stage: Stage::Begin }
     }
 
     /// Adds the next events, as many as are at hand. Whether they are the last.
@@ -89,7 +91,9 @@ impl Scan {
             Stage::Left(mut walk) => {
                 let (messages, verdict) = walk.batch().await?;
                 let identifiers: Result<Vec<_>> = messages.iter().map(|message| self.identifier(message)).collect();
-                events.push(Ok(SyncEvent::Present(identifiers?)));
+                let identifiers = identifiers?;
+                self.left |= !identifiers.is_empty();
+                events.push(Ok(SyncEvent::Present(identifiers)));
                 match verdict {
                     None => {
                         self.stage = Stage::Left(walk);
@@ -97,6 +101,9 @@ impl Scan {
                     }
                     Some(verdict) => {
                         whole(verdict)?;
+                        if !self.left && !config.allow_empty {
+                            return Err(nothing_left());
+                        }
                         self.end(now(), events);
                         Ok(true)
                     }
