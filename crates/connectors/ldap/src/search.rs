@@ -328,7 +328,8 @@ pub(crate) async fn read_entry(
     })
 }
 
-/// Asks for the values of an object that are still missing, until the last one.
+/// Asks for the values of an object that are still missing, until the last one. Each piece must begin where the one before it
+/// ended: a group that has lost some of its members looks like any other.
 async fn complete(
     pool: &Arc<Pool>,
     reader: &mut EntryReader,
@@ -339,10 +340,16 @@ async fn complete(
     let broken = |object: &ResourceObject, message: &str| {
         Error::invalid_data(format!("{dn}: {message}")).about(About::Object(object.identifier.clone()))
     };
-    while let Some(range) = ranges.pop() {
+    ranges.sort_unstable_by_key(|range| range.at);
+    let repeated = ranges.windows(2).any(|pair| pair[0].at == pair[1].at);
+    if repeated || ranges.iter().any(|range| range.from != 0) {
+        return Err(broken(&object, "an attribute does not begin with its first value"));
+    }
+    while let Some(Range { at, next, .. }) = ranges.pop() {
+        let Some(from) = next else { continue };
         let class = Arc::clone(reader.class());
-        let attribute = &class.attributes[range.at];
-        let description = format!("{};range={}-*", attribute.name, range.from);
+        let attribute = &class.attributes[at];
+        let description = format!("{};range={from}-*", attribute.name);
         let mut attributes = vec![description.as_str()];
         if !class.is_identified_by_name() {
             attributes.push(&class.identifier().name);
@@ -352,20 +359,22 @@ async fn complete(
             return Err(broken(&object, "the entry vanished while its values were read"));
         };
         let read = entry.entry().and_then(|entry| reader.read(entry)).map_err(|_| not_ldap(&pool.config().server()))?;
-        let (more, next) = match read {
-            Read::Object(more) => (more, None),
-            Read::Partial(more, next) => (more, next.into_iter().find(|next| next.at == range.at)),
-            Read::Derived | Read::Failed(_) => return Err(broken(&object, "the entry changed while its values were read")),
+        let (more, pieces) = match read {
+            Read::Partial(more, pieces) if more.identifier == object.identifier => (more, pieces),
+            _ => return Err(broken(&object, "the entry changed while its values were read")),
         };
-        let values = more.attributes.get(&attribute.name);
-        if more.identifier != object.identifier || next.as_ref().is_some_and(|next| next.from <= range.from) {
-            return Err(broken(&object, "the entry changed while its values were read"));
+        let [piece] = *pieces else {
+            return Err(broken(&object, "several pieces of values came where one was asked for"));
+        };
+        if piece.at != at || piece.from != from || piece.next.is_some_and(|next| next <= from) {
+            return Err(broken(&object, "the values that were asked for are not those that came"));
         }
+        let values = more.attributes.get(&attribute.name);
         match object.attributes.get_mut(&attribute.name) {
             Some(known) => known.extend(values.iter().cloned()),
             None => object.attributes.set(Arc::clone(&attribute.name), values.iter().cloned().collect()),
         }
-        ranges.extend(next);
+        ranges.push(piece);
     }
     Ok(object)
 }

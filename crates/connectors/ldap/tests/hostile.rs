@@ -10,7 +10,7 @@ use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
     LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode, LdapSearchRequest, LdapSearchResultEntry,
 };
-use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
+use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
 use tidelock_ldap::{Ldap, LdapConfig};
 use tidelock_model::object::ResourceObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -140,6 +140,34 @@ async fn pieces_that_do_not_go_on_are_an_unreadable_object() {
     .await;
     let (objects, errors, _) = read(config).await;
     assert_eq!((objects.len(), errors[0].kind()), (0, ErrorKind::InvalidData));
+}
+
+#[tokio::test]
+async fn a_piece_that_is_not_the_one_that_was_asked_for_is_an_unreadable_object() {
+    let bare = || entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+    let whole = || entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), ("member", &["cn=0", "cn=1"])]);
+    let odd = |range: &str| {
+        entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), (&*format!("member;range={range}"), &["cn=7"])])
+    };
+    for (first, then) in [
+        (ranged(0, 1500, 4321), bare()),
+        (ranged(0, 1500, 4321), whole()),
+        (ranged(0, 1500, 4321), ranged(1501, 4000, 4321)),
+        (ranged(0, 1500, 4321), ranged(1499, 4000, 4321)),
+        (ranged(1, 1500, 4321), ranged(1501, 4000, 4321)),
+        (odd("x-*"), bare()),
+        (odd("0-x"), bare()),
+        (odd("1-*"), bare()),
+    ] {
+        let config = server(move |request, _| {
+            let is_first = request.attrs.iter().all(|name| !name.contains("range="));
+            vec![(if is_first { first.clone() } else { then.clone() }, vec![]), done()]
+        })
+        .await;
+        let (objects, errors, verdict) = read(config).await;
+        assert_eq!((objects.len(), errors.len(), verdict), (0, 1, Some(Completeness::Complete)), "{objects:?}");
+        assert!(matches!(errors[0].what(), About::Object(id) if &**id == UUID), "{errors:?}");
+    }
 }
 
 #[tokio::test]
