@@ -73,6 +73,8 @@ pub struct LdapConfig {
     pub write_timeout: Duration,
     /// How long a search may be silent.
     pub read_timeout: Duration,
+    /// How long it is tried to have the connection back over which changes are pushed.
+    pub reconnect_timeout: Duration,
     /// How often something is tried that changes nothing.
     pub attempts: u32,
     /// Whether a kept connection is tried out each time.
@@ -209,6 +211,7 @@ impl LdapConfig {
             connect_timeout: timeout,
             write_timeout: timeout,
             read_timeout: Duration::from_secs(60),
+            reconnect_timeout: Duration::from_secs(600),
             attempts: 3,
             check_alive: false,
             allow_empty: false,

@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
 use crate::error::not_ldap;
-use crate::live_sync::syncrepl;
+use crate::live_sync::syncrepl::{self, Offer};
 use crate::message::{Message, Request, Search, answer};
 use crate::root_dse::RootDse;
 use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
@@ -29,7 +29,7 @@ pub(crate) struct Directory {
     classes: HashMap<Arc<str>, Arc<EntryClass>>,
     /// What the configuration names and the server does not have.
     pub(crate) missing: Vec<String>,
-    content_synchronization: OnceCell<bool>,
+    content_synchronization: OnceCell<Offer>,
 }
 
 /// An object class, ready for reading entries.
@@ -125,8 +125,8 @@ impl Directory {
     }
 
     /// Whether changes can be asked for by content synchronization. Tried out once.
-    pub(crate) async fn has_content_synchronization(&self, pool: &Arc<Pool>) -> Result<bool> {
-        self.content_synchronization.get_or_try_init(|| syncrepl::is_offered(pool, &self.root)).await.copied()
+    pub(crate) async fn content_synchronization(&self, pool: &Arc<Pool>) -> Result<&Offer> {
+        self.content_synchronization.get_or_try_init(|| syncrepl::offer(pool, &self.root, self.identifier_form())).await
     }
 
     /// The class of this exact name, as far as entries can be of it.

@@ -155,6 +155,8 @@ pub(crate) struct Walk {
     received: u64,
     /// How many parts of the data are elsewhere.
     referrals: u64,
+    /// Whether nothing is found, rather than nothing known, where there is no entry to begin from.
+    may_vanish: bool,
 }
 
 impl Walk {
@@ -173,8 +175,15 @@ impl Walk {
             first_page: true,
             received: 0,
             referrals: 0,
+            may_vanish: false,
             pool,
         }
+    }
+
+    /// The same below an entry that need not be there any longer.
+    pub(crate) fn of_what_may_vanish(mut self) -> Self {
+        self.may_vanish = true;
+        self
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -274,6 +283,9 @@ impl Walk {
         if outcome.code == code::REFERRAL {
             let message = "the directory is on another server, to which this one refers";
             return incomplete(IncompleteReason::Referral, message.to_owned());
+        }
+        if outcome.code == code::NO_SUCH_OBJECT && self.may_vanish && self.untouched() {
+            return Ok(Some(Completeness::Complete));
         }
         if !outcome.is_success() {
             if !self.first_page {

@@ -76,6 +76,7 @@ pub(super) const PROPERTIES: &[(&str, Use)] = &[
     ("port", Honoured),
     ("readSchema", NotSupportedUnless(&["true"])),
     ("readTimeout", Honoured),
+    ("reconnectTimeout", Honoured),
     ("referralStrategy", NotSupportedUnless(&["ignore", "throw"])),
     ("runAsStrategy", NotSupportedUnless(&["none"])),
     ("schemaQuirksMode", Needless),

@@ -105,6 +105,7 @@ impl<'a> Reader<'a> {
         config.connect_timeout = self.millis("connectTimeout", config.timeout);
         config.write_timeout = self.millis("writeTimeout", config.timeout);
         config.read_timeout = self.millis("readTimeout", config.read_timeout.max(config.timeout));
+        config.reconnect_timeout = self.millis("reconnectTimeout", config.reconnect_timeout);
         config.attempts = self.number("maximumNumberOfAttempts", config.attempts.into(), 1, 100) as u32;
         config.check_alive = self.flag("checkAliveRootDse", false);
         config.allow_empty = self.flag("allowEmpty", false);

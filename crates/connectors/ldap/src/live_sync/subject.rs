@@ -1,12 +1,16 @@
 //! What changes are asked of: a class or all of them, below an entry of a server.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Result, Token};
+use tidelock_connector_api::{Change, ChangeKind, Completeness, Error, ErrorKind, Result, Token};
 use tidelock_model::object::ResourceObject;
 
+use super::NS_UNIQUE_ID;
+use super::syncrepl::EntryId;
 use super::token::{self, Position};
+use crate::ber::Malformed;
 use crate::client::Pool;
 use crate::config::LdapConfig;
 use crate::dn::Dn;
@@ -14,9 +18,18 @@ use crate::entry::EntryReader;
 use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Request, Scope, Search};
-use crate::schema::{Directory, EntryClass};
-use crate::search::{class_filter, first_entry, is_any_visible, read_entry};
-use crate::value::Form;
+use crate::schema::{DN, Directory, EntryClass};
+use crate::search::{Walk, class_filter, entries, first_entry, is_any_visible, read_entry};
+use crate::value::{unique_id_text, uuid_text};
+
+/// Says whether others are below an entry (X.501; OpenLDAP).
+const HAS_SUBORDINATES: &str = "hasSubordinates";
+
+/// Says how many are (389 Directory Server).
+const NUMBER_OF_SUBORDINATES: &str = "numSubordinates";
+
+/// How many identifiers a filter names.
+const LOOKED_UP_AT_ONCE: usize = 100;
 
 /// What changes are asked of.
 pub(crate) struct Subject {
@@ -25,6 +38,10 @@ pub(crate) struct Subject {
     /// What tells the server and the part of it that concerns us from others.
     identity: String,
     readers: HashMap<Arc<str>, EntryReader>,
+    /// The entry below which an object may still be that has left where changes are looked for; none where that is all there is.
+    beyond: Option<String>,
+    /// Whether entries are identified by `nsUniqueId`.
+    is_by_unique_id: bool,
 }
 
 /// What came of an entry that has changed.
@@ -37,8 +54,8 @@ pub(crate) enum Changed {
     Ignored,
     /// It is of no class that concerns us.
     Foreign,
-    /// It is of a class derived from the one that changes are asked of, if it was not before.
-    Derived,
+    /// It is there, and none of ours, if it was before: it is of a class derived from the one that changes are asked of, say.
+    Left,
 }
 
 impl Subject {
@@ -52,7 +69,7 @@ impl Subject {
         identity.push('\n');
         // A directory that is built anew has another root, even where its name is the same.
         let context = directory.root.context_of(config.synchronized()).unwrap_or(config.synchronized()).to_owned();
-        let root = first_entry(pool, &Request::Search(Search::entry(context, &["entryUUID"]))).await?;
+        let root = first_entry(pool, &Request::Search(Search::entry(context.as_str(), &["entryUUID", "nsUniqueId"]))).await?;
         match root {
             Some(root) => {
                 let uuid = root.entry().and_then(|entry| entry.values_of("entryUUID")).map_err(|_| not_ldap(&config.server()))?;
@@ -61,7 +78,10 @@ impl Subject {
             // It may be hidden from us for good. What is below must be there: a database out of service is no new one.
             None => drop(is_any_visible(pool, config.synchronized(), Filter::anything()).await?),
         }
-        Ok(Self { directory, class, identity, readers: HashMap::new() })
+        let beyond = [config.base_context.as_str(), &context].into_iter().rfind(|name| !is_same(name, config.synchronized()));
+        let beyond = beyond.map(str::to_owned);
+        let is_by_unique_id = config.identifier.eq_ignore_ascii_case(NS_UNIQUE_ID);
+        Ok(Self { directory, class, identity, readers: HashMap::new(), beyond, is_by_unique_id })
     }
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {
@@ -73,11 +93,6 @@ impl Subject {
     pub(crate) fn deleted(&self, identifier: Box<str>) -> Change {
         let class = self.class.as_ref().map(|class| Arc::clone(&class.name));
         Change { class, identifier, kind: ChangeKind::Deleted(None) }
-    }
-
-    /// How the identifier of an entry is read.
-    pub(crate) fn identifier_form(&self) -> Form {
-        self.directory.identifier_form()
     }
 
     pub(crate) fn token(&self, position: &Position) -> Token {
@@ -122,6 +137,17 @@ impl Subject {
         }
     }
 
+    /// The search for what has changed. It finds entries that have others below them as well, whatever they are: when such an entry
+    /// is renamed, so are those, and no server says so.
+    pub(crate) fn following(&self, config: &LdapConfig, besides: &[&str]) -> Search {
+        let mut search = self.search(config, besides);
+        search.attributes.extend([HAS_SUBORDINATES.to_owned(), NUMBER_OF_SUBORDINATES.to_owned()]);
+        if search.filter != Filter::anything() {
+            search.filter = Filter::Or(vec![search.filter, has_others_below()]);
+        }
+        search
+    }
+
     /// Whether any entry can be seen of which changes are asked.
     pub(crate) async fn is_visible(&self, pool: &Arc<Pool>) -> Result<bool> {
         let config = pool.config();
@@ -130,22 +156,120 @@ impl Subject {
 
     /// Makes an object of an entry that has changed.
     pub(crate) async fn read(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
+        if self.is_ignored(pool.config(), message)? { Ok(Changed::Ignored) } else { self.make(pool, message).await }
+    }
+
+    /// Makes an object of an entry, whoever has changed it.
+    pub(crate) async fn make(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
         let broken = |_| not_ldap(&pool.config().server());
         let entry = message.entry().map_err(broken)?;
-        if self.is_ignored(pool.config(), message)? {
-            return Ok(Changed::Ignored);
-        }
+        let classes = entry.values_of("objectClass").map_err(broken)?;
         let class = match &self.class {
-            Some(class) => Some(class),
-            None => self.directory.class_of(&entry.values_of("objectClass").map_err(broken)?),
+            Some(class) => Some(class).filter(|class| self.is_of(class, &classes)),
+            None => self.directory.class_of(&classes),
         };
         let Some(class) = class.cloned() else { return Ok(Changed::Foreign) };
+        // Such an entry is found whether it meets the filters or not.
+        if pool.config().additional_filter.is_some() && has_below(message).map_err(broken)? {
+            let dn = String::from_utf8_lossy(entry.dn).into_owned();
+            let search = Search { filter: class_filter(pool.config(), &class), ..Search::entry(dn, &["1.1"]) };
+            if first_entry(pool, &Request::Search(search)).await?.is_none() {
+                return Ok(Changed::Left);
+            }
+        }
         let reader = self.readers.entry(Arc::clone(&class.name)).or_insert_with(|| EntryReader::new(class));
         Ok(match read_entry(pool, reader, message).await? {
             Some(Ok(object)) => Changed::Object(object),
             Some(Err(error)) => Changed::Failed(error),
-            None => Changed::Derived,
+            None => Changed::Left,
         })
+    }
+
+    fn is_of(&self, class: &EntryClass, values: &[&[u8]]) -> bool {
+        let known = |value: &&[u8]| std::str::from_utf8(value).ok().and_then(|value| self.directory.subschema.class(value));
+        values.is_empty() || values.iter().filter_map(known).any(|known| known.name() == &*class.name)
+    }
+
+    /// How the identifier of an entry is spelled that content synchronization calls by these bytes.
+    pub(crate) fn called(&self, id: EntryId) -> Box<str> {
+        let text = if self.is_by_unique_id { unique_id_text(&id) } else { uuid_text(&id) };
+        text.unwrap_or_default()
+    }
+
+    /// Whether content synchronization calls an object as we do. If not, nobody would know who is meant when one is gone.
+    pub(crate) fn check(&self, object: &ResourceObject, id: EntryId) -> Result<()> {
+        if object.identifier.eq_ignore_ascii_case(&self.called(id)) { Ok(()) } else { Err(called_otherwise()) }
+    }
+
+    /// The identifier of an entry.
+    pub(crate) fn identifier(&self, config: &LdapConfig, message: &Message) -> Result<Box<str>> {
+        let broken = |_| not_ldap(&config.server());
+        let entry = message.entry().map_err(broken)?;
+        let hidden =
+            || Error::new(ErrorKind::Denied, format!("an entry shows no '{}', which identifies entries", config.identifier));
+        if &*config.identifier == DN {
+            let name = std::str::from_utf8(entry.dn).map_err(|_| hidden())?;
+            return Ok(crate::dn::canonical(name.to_owned()).into());
+        }
+        let values = entry.values_of(&config.identifier).map_err(broken)?;
+        let form = self.directory.identifier_form();
+        let value = values.first().and_then(|value| form.read(value).ok());
+        value.and_then(|value| value.to_text().map(|text| text.into_owned().into())).ok_or_else(hidden)
+    }
+
+    /// What became of entries that are gone from where changes are looked for. Who is still somewhere else has not been deleted, and
+    /// who went with others below has taken them along: those are read then.
+    pub(crate) async fn gone(&mut self, pool: &Arc<Pool>, ids: Vec<EntryId>, below: &mut Below) -> Result<Vec<Result<Change>>> {
+        let mut left: Vec<Box<str>> = ids.into_iter().map(|id| self.called(id)).collect();
+        let mut changes = Vec::new();
+        let Some(beyond) = self.beyond.clone() else {
+            return Ok(left.into_iter().map(|identifier| Ok(self.deleted(identifier))).collect());
+        };
+        let base_context = pool.config().base_context.clone();
+        if !is_same(pool.config().synchronized(), &base_context) {
+            let (found, all) = self.find(pool, &base_context, &left).await?;
+            if !all {
+                let message =
+                    "it cannot be said what became of entries that are gone: the server does not give all that it is asked for";
+                return Err(Error::new(ErrorKind::OutcomeUnknown, message));
+            }
+            for message in &found {
+                let identifier = self.identifier(pool.config(), message)?;
+                left.retain(|known| !known.eq_ignore_ascii_case(&identifier));
+                below.look(pool.config(), message)?;
+                match self.make(pool, message).await? {
+                    Changed::Object(object) => changes.push(Ok(full(object))),
+                    Changed::Failed(error) => changes.push(Err(error)),
+                    Changed::Left => changes.push(Ok(self.deleted(identifier))),
+                    Changed::Ignored | Changed::Foreign => {}
+                }
+            }
+        }
+        if !left.is_empty() && !is_same(&base_context, &beyond) {
+            // We may have no rights there; then those below are left to the next reconciliation.
+            for message in self.find(pool, &beyond, &left).await.map(|(found, _)| found).unwrap_or_default() {
+                below.look(pool.config(), &message)?;
+            }
+        }
+        changes.extend(left.into_iter().map(|identifier| Ok(self.deleted(identifier))));
+        Ok(changes)
+    }
+
+    /// Finds entries of any class by their identifiers.
+    async fn find(&self, pool: &Arc<Pool>, base: &str, identifiers: &[Box<str>]) -> Result<(Vec<Message>, bool)> {
+        let (mut found, mut all) = (Vec::new(), true);
+        for some in identifiers.chunks(LOOKED_UP_AT_ONCE) {
+            let equal = |id: &Box<str>| Filter::equal(&pool.config().identifier, id.as_bytes());
+            let search = Search {
+                base: base.to_owned(),
+                filter: Filter::Or(some.iter().map(equal).collect()),
+                ..self.following(pool.config(), &[])
+            };
+            let (more, is_all) = entries(pool, &Request::Search(search), &[]).await?;
+            found.extend(more);
+            all &= is_all;
+        }
+        Ok((found, all))
     }
 
     fn is_ignored(&self, config: &LdapConfig, message: &Message) -> Result<bool> {
@@ -157,6 +281,116 @@ impl Subject {
         let name = values.first().and_then(|value| std::str::from_utf8(value).ok()).and_then(Dn::parse);
         Ok(name.is_some_and(|name| config.ignored_modifiers.iter().any(|ignored| **ignored == *name.normal())))
     }
+}
+
+/// Entries that are below others that have changed. Their names may have changed with them.
+#[derive(Default)]
+pub(crate) struct Below {
+    waiting: VecDeque<String>,
+    /// The names, in normal form, of all that are or were waiting.
+    known: HashSet<String>,
+    walk: Option<Box<Walk>>,
+}
+
+impl Below {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.walk.is_none()
+    }
+
+    /// Notes an entry that has changed, if others are below it.
+    pub(crate) fn look(&mut self, config: &LdapConfig, message: &Message) -> Result<()> {
+        let broken = |_| not_ldap(&config.server());
+        if !has_below(message).map_err(broken)? {
+            return Ok(());
+        }
+        let name = String::from_utf8_lossy(message.entry().map_err(broken)?.dn).into_owned();
+        let mut above = Dn::parse(&name);
+        while let Some(dn) = above {
+            if self.known.contains(&dn.normal()) {
+                return Ok(());
+            }
+            above = dn.parent();
+        }
+        self.known.extend(Dn::parse(&name).map(|dn| dn.normal()));
+        self.waiting.push_back(name);
+        Ok(())
+    }
+
+    /// Reads on. Whether that was all.
+    pub(crate) async fn fill(
+        &mut self,
+        pool: &Arc<Pool>,
+        subject: &mut Subject,
+        changes: &mut Vec<Result<Change>>,
+    ) -> Result<bool> {
+        let config = Arc::clone(pool.config());
+        let mut walk = match self.walk.take() {
+            Some(walk) => walk,
+            None => {
+                let Some(base) = self.waiting.pop_front() else { return Ok(true) };
+                let search = Search { base, ..subject.search(&config, &[]) };
+                Box::new(Walk::new(Arc::clone(pool), &subject.directory.root, search).of_what_may_vanish())
+            }
+        };
+        let (messages, verdict) = walk.batch().await?;
+        let base = Dn::parse(&config.base_context);
+        for message in messages {
+            let name = message.entry().map_err(|_| not_ldap(&config.server()))?.dn;
+            let name = std::str::from_utf8(name).ok().and_then(Dn::parse);
+            if name.zip(base.as_ref()).is_some_and(|(name, base)| !name.is_within(base)) {
+                changes.push(Ok(subject.deleted(subject.identifier(&config, &message)?)));
+                continue;
+            }
+            match subject.make(pool, &message).await? {
+                Changed::Object(object) => changes.push(Ok(full(object))),
+                Changed::Failed(error) => changes.push(Err(error)),
+                Changed::Left => changes.push(Ok(subject.deleted(subject.identifier(&config, &message)?))),
+                Changed::Ignored | Changed::Foreign => {}
+            }
+        }
+        match verdict {
+            None => self.walk = Some(walk),
+            Some(Completeness::Complete) => {}
+            Some(Completeness::Incomplete { message, .. }) => {
+                let message = format!("what is below an entry that has changed cannot be read completely: {message}");
+                return Err(Error::new(ErrorKind::Unexpected, message));
+            }
+        }
+        if self.is_empty() {
+            self.known.clear();
+        }
+        Ok(self.is_empty())
+    }
+}
+
+/// The server calls entries by something else than what identifies them for us.
+pub(crate) fn called_otherwise() -> Error {
+    Error::config(
+        "the server's content synchronization does not call entries by 'uidAttribute'; set it to the attribute that it uses \
+         (389 Directory Server: nsUniqueId), or 'synchronizationStrategy' to modifyTimestamp",
+    )
+}
+
+/// Whether others are below an entry, as the server says it.
+fn has_below(message: &Message) -> Result<bool, Malformed> {
+    let entry = message.entry()?;
+    let flag = entry.values_of(HAS_SUBORDINATES)?;
+    let number = entry.values_of(NUMBER_OF_SUBORDINATES)?;
+    Ok(flag.first().is_some_and(|flag| flag.eq_ignore_ascii_case(b"TRUE"))
+        || number.first().is_some_and(|number| *number != b"0"))
+}
+
+/// The same for a server to find. Not every one of them knows both.
+fn has_others_below() -> Filter {
+    Filter::Or(vec![
+        Filter::equal(HAS_SUBORDINATES, "TRUE"),
+        Filter::GreaterOrEqual(NUMBER_OF_SUBORDINATES.to_owned(), b"1".to_vec()),
+    ])
+}
+
+fn is_same(a: &str, b: &str) -> bool {
+    let normal = |name| Dn::parse(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.normal()));
+    normal(a) == normal(b)
 }
 
 /// A changed object as a change.

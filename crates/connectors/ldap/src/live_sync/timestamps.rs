@@ -90,7 +90,8 @@ impl Scan {
             }
             Stage::Left(mut walk) => {
                 let (messages, verdict) = walk.batch().await?;
-                let identifiers: Result<Vec<_>> = messages.iter().map(|message| self.identifier(message)).collect();
+                let identifiers: Result<Vec<_>> =
+                    messages.iter().map(|message| self.subject.identifier(self.pool.config(), message)).collect();
                 let identifiers = identifiers?;
                 self.left |= !identifiers.is_empty();
                 events.push(Ok(SyncEvent::Present(identifiers)));
@@ -127,8 +128,8 @@ impl Scan {
         match self.subject.read(&self.pool, message).await? {
             Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
             Changed::Failed(error) => events.push(Err(error)),
-            Changed::Derived => {
-                let identifier = self.identifier(message)?;
+            Changed::Left => {
+                let identifier = self.subject.identifier(self.pool.config(), message)?;
                 events.push(Ok(SyncEvent::Change(self.subject.deleted(identifier), None)));
             }
             Changed::Ignored | Changed::Foreign => {}
@@ -154,22 +155,6 @@ impl Scan {
 
     fn walk(&self, search: Search) -> Walk {
         Walk::new(Arc::clone(&self.pool), &self.subject.directory().root, search)
-    }
-
-    fn identifier(&self, message: &Message) -> Result<Box<str>> {
-        let config = self.pool.config();
-        let broken = |_| not_ldap(&config.server());
-        let entry = message.entry().map_err(broken)?;
-        let hidden =
-            || Error::new(ErrorKind::Denied, format!("an entry shows no '{}', which identifies entries", config.identifier));
-        if &*config.identifier == DN {
-            let name = std::str::from_utf8(entry.dn).map_err(|_| hidden())?;
-            return Ok(crate::dn::canonical(name.to_owned()).into());
-        }
-        let values = entry.values_of(&config.identifier).map_err(broken)?;
-        let form = self.subject.identifier_form();
-        let value = values.first().and_then(|value| form.read(value).ok());
-        value.and_then(|value| value.to_text().map(|text| text.into_owned().into())).ok_or_else(hidden)
     }
 }
 
