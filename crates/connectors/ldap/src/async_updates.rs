@@ -16,7 +16,7 @@ use crate::client::{Lease, Pool, is_passing};
 use crate::connector::Ldap;
 use crate::error::{not_ldap, silent};
 use crate::live_sync::subject::{Below, Changed, Subject, full};
-use crate::live_sync::syncrepl::{EntryId, Info, StateKind, begin, current, info, is_refusal, sync_state};
+use crate::live_sync::syncrepl::{EntryId, Info, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
 use crate::live_sync::token::expired;
 use crate::live_sync::{Position, Strategy, strategy};
 use crate::message::{Message, answer};
@@ -280,10 +280,7 @@ impl Listener {
                 }
                 None => Ok(false),
             },
-            answer::REFERENCE => {
-                let message = "a part of the directory is on another server; 'baseContextToSynchronize' must leave it out";
-                Err(Error::unsupported(message))
-            }
+            answer::REFERENCE => pass_over(&self.pool).map(|()| false),
             _ => Err(not_ldap(&server)),
         }
     }

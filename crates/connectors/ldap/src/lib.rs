@@ -26,7 +26,7 @@ mod translate;
 mod value;
 
 pub use config::{
-    BUNDLE_NAMESPACE, Bind, LdapConfig, Paging, PasswordSource, SearchScope, Security, SynchronizationStrategy, TimestampForm,
-    Trust, When, open,
+    BUNDLE_NAMESPACE, Bind, LdapConfig, Paging, PasswordSource, Referrals, SearchScope, Security, SynchronizationStrategy,
+    TimestampForm, Trust, When, open,
 };
 pub use connector::Ldap;

@@ -11,7 +11,7 @@ use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::ResourceObject;
 
 use crate::client::{Lease, Pool, backoff, is_passing};
-use crate::config::{LdapConfig, Paging, SearchScope};
+use crate::config::{LdapConfig, Paging, Referrals, SearchScope};
 use crate::dn::Dn;
 use crate::entry::{EntryReader, Range, Read};
 use crate::error::{code, not_ldap};
@@ -211,6 +211,7 @@ impl Walk {
                     self.received += 1;
                     entries.push(message);
                 }
+                answer::REFERENCE if self.pool.config().referrals == Referrals::Throw => return Err(elsewhere()),
                 answer::REFERENCE => self.referrals += 1,
                 answer::DONE => {
                     lease.ended();
@@ -280,6 +281,9 @@ impl Walk {
             self.page_size = None;
             return Ok(None);
         }
+        if outcome.code == code::REFERRAL && self.pool.config().referrals == Referrals::Throw {
+            return Err(elsewhere());
+        }
         if outcome.code == code::REFERRAL {
             let message = "the directory is on another server, to which this one refers";
             return incomplete(IncompleteReason::Referral, message.to_owned());
@@ -320,6 +324,13 @@ impl Walk {
             }
         }
     }
+}
+
+/// A part of the directory is on another server, which is an error.
+pub(crate) fn elsewhere() -> Error {
+    Error::unsupported(
+        "a part of the directory is on another server; leave it out by the base context, or set 'referralStrategy' to ignore",
+    )
 }
 
 /// The object that an entry is; none where it is of a derived class. An object that cannot be read is an error within.

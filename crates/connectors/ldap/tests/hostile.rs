@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use ldap3_proto::control::LdapControl;
-use ldap3_proto::proto::{LdapOp, LdapResultCode};
+use ldap3_proto::proto::{LdapOp, LdapResultCode, LdapSearchResultReference};
 use played::{UUID, done, entry, result, server};
 use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
-use tidelock_ldap::{Ldap, LdapConfig};
+use tidelock_ldap::{Ldap, LdapConfig, Referrals};
 use tidelock_model::object::ResourceObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -185,4 +185,39 @@ async fn what_is_not_ldap_is_said_to_be_none() {
         let error = Ldap::new(parrot(bytes.to_vec(), endless).await).schema().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{bytes:x?}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_sends_byte_by_byte_does_not_hold_us() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A message of some thousand bytes, of which one comes now and then.
+            let _ = stream.write_all(&[0x30, 0x82, 0x10, 0, 2, 1, 1, 0x64, 0x82, 0x0f, 0xf9]).await;
+            while stream.write_all(&[4]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
+    (config.timeout, config.read_timeout, config.attempts) = (Duration::from_millis(300), Duration::from_millis(300), 1);
+    let connector = Ldap::new(config);
+    let asked = tokio::time::timeout(Duration::from_secs(5), connector.schema()).await;
+    assert_eq!(asked.expect("it is held").unwrap_err().kind(), ErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn parts_on_other_servers_are_passed_over_and_counted_or_are_an_error() {
+    let mut config = server(|_, _| {
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        let elsewhere = LdapSearchResultReference { uris: vec!["ldap://other/ou=a,dc=x".to_owned()] };
+        vec![(object, vec![]), (LdapOp::SearchResultReference(elsewhere), vec![]), done()]
+    })
+    .await;
+    let (objects, errors, verdict) = read(config.clone()).await;
+    assert_eq!((objects.len(), errors.len(), verdict.unwrap().is_complete()), (1, 0, false));
+    config.referrals = Referrals::Throw;
+    let (_, errors, verdict) = read(config).await;
+    assert_eq!((errors[0].kind(), verdict), (ErrorKind::Unsupported, None));
 }

@@ -415,3 +415,32 @@ async fn the_card_tells_what_the_server_does() {
     assert!(found("limits for us").found.starts_with("none met"));
     assert!(findings.iter().all(|finding| !finding.doubtful), "{findings:#?}");
 }
+
+#[tokio::test]
+async fn another_server_is_asked_where_the_first_one_cannot_be_reached() {
+    let server = Slapd::with(Setup::default(), &people(0..3));
+    let (first, second) = (Proxy::to(server.port()), Proxy::to(server.port()));
+    let mut config = config(first.port());
+    (config.attempts, config.keep_alive) = (1, true);
+    config.replicas = vec![("127.0.0.1".to_owned(), second.port())];
+    config.switch_back = Duration::from_secs(3600);
+    let mut hasty = config.clone();
+    hasty.switch_back = Duration::ZERO;
+    let connector = Ldap::new(config);
+    let read = async |connector: &Ldap| search(connector, people_request()).await.objects.len();
+    assert_eq!((read(&connector).await, second.connections()), (3, 0));
+    first.close();
+    first.cut();
+    assert_eq!(read(&connector).await, 3);
+    let tried = first.connections();
+    assert!(second.connections() > 0);
+    // Who has been found is asked first, until it is time to see whether the first one is back.
+    second.cut();
+    let hasty = Ldap::new(hasty);
+    assert_eq!(read(&hasty).await, 3);
+    first.heal();
+    assert_eq!((read(&connector).await, first.connections()), (3, tried));
+    second.cut();
+    assert_eq!(read(&hasty).await, 3);
+    assert!(first.connections() > tried);
+}

@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex};
 use futures::StreamExt;
 use ldap3_proto::control::LdapControl;
 use ldap3_proto::proto::{
-    LdapIntermediateResponse as Info, LdapOp, LdapResultCode, LdapSearchRequest, SyncRequestMode, SyncStateValue,
+    LdapIntermediateResponse as Info, LdapOp, LdapResultCode, LdapSearchRequest, LdapSearchResultReference, SyncRequestMode,
+    SyncStateValue,
 };
 use played::{UUID, done, entry, result, server};
 use tidelock_connector_api::{ChangeKind, ChangesRequest, Connector, Error, ErrorKind, SyncEvent, Token};
-use tidelock_ldap::{Ldap, LdapConfig, SynchronizationStrategy};
+use tidelock_ldap::{Ldap, LdapConfig, Referrals, SynchronizationStrategy};
 
 const OTHER: &str = "99999999-2222-4333-8444-555555555555";
 
@@ -194,4 +195,20 @@ async fn content_synchronization_that_is_not_for_us_is_done_without() {
     assert!(refused.to_string().contains("content synchronization"), "{refused}");
     let refused = Ldap::new(config).live_sync().unwrap().current_token(None).await.unwrap_err();
     assert!(refused.to_string().contains("modifyTimestamp"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_part_on_another_server_does_not_keep_the_rest_from_being_followed() {
+    let mut config = following(|_, _| {
+        let elsewhere = LdapSearchResultReference { uris: vec!["ldap://other/ou=a,dc=x".to_owned()] };
+        let elsewhere = (LdapOp::SearchResultReference(elsewhere), state(SyncStateValue::Add, OTHER));
+        vec![elsewhere, (person(UUID), state(SyncStateValue::Modify, UUID)), ended(b"new")]
+    })
+    .await;
+    let connector = strictly(config.clone());
+    let before = token(&connector).await;
+    let (changes, errors, end) = pull(&connector, before.clone()).await;
+    assert!(changes == [UUID] && end.is_some(), "{errors:?}");
+    config.referrals = Referrals::Throw;
+    assert_eq!(pull(&strictly(config), before).await.1[0].kind(), ErrorKind::Unsupported);
 }

@@ -10,11 +10,12 @@ use super::subject::{Below, Changed, Subject, full, nothing_left};
 use super::token::expired;
 use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
+use crate::config::Referrals;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::message::{Control, ExtendedAnswer, Message, Outcome, Request, Scope, Search, answer, oid};
 use crate::root_dse::RootDse;
-use crate::search::entries;
+use crate::search::{elsewhere, entries};
 use crate::value::{Form, unique_id_text, uuid_text};
 
 /// How many events are handed over at once at most.
@@ -202,10 +203,7 @@ impl Refresh {
                 }
                 None => {}
             },
-            answer::REFERENCE => {
-                let message = "a part of the directory is on another server; 'baseContextToSynchronize' must leave it out";
-                return Err(Error::unsupported(message));
-            }
+            answer::REFERENCE => pass_over(&self.pool)?,
             _ => return Err(not_ldap(lease.server())),
         }
         Ok(())
@@ -261,6 +259,17 @@ impl Refresh {
 
 fn give(changes: Vec<Result<Change>>, events: &mut Vec<Result<SyncEvent>>) {
     events.extend(changes.into_iter().map(|change| change.map(|change| SyncEvent::Change(change, None))));
+}
+
+/// A part of the directory is on another server. What is there was never told of, so that it is not gone either.
+pub(crate) fn pass_over(pool: &Pool) -> Result<()> {
+    match pool.config().referrals {
+        Referrals::Throw => Err(elsewhere()),
+        Referrals::Ignore => {
+            tracing::debug!("a part of the directory is on another server, and is not followed");
+            Ok(())
+        }
+    }
 }
 
 /// Whether a server will not go on from a position. OpenLDAP is unwilling where it went back in time itself: after a crash, or
