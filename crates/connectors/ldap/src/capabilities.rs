@@ -1,11 +1,12 @@
 //! What a server really does for us: measured, not believed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Error, Finding, Result};
 
 use crate::client::Pool;
+use crate::clock::{now, server_time};
 use crate::config::{LdapConfig, Paging, Security, Trust};
 use crate::connector::Ldap;
 use crate::error::{code, not_ldap};
@@ -15,7 +16,7 @@ use crate::live_sync::{Strategy, strategy, syncrepl};
 use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
 use crate::schema::{DN, Directory};
 use crate::subschema::ClassKind;
-use crate::value::{parse_time, write_time};
+use crate::value::write_time;
 
 /// How many entries are counted at most to find out a limit.
 const COUNTED: usize = 5_000;
@@ -42,7 +43,7 @@ pub(crate) async fn measure(ldap: &Ldap) -> Result<Vec<Finding>> {
     findings.push(identifiers(pool, config, &directory).await);
     findings.push(changes(ldap, &directory).await);
     findings.push(ranges(pool, config).await);
-    findings.push(clock(&directory));
+    findings.push(clock(pool).await);
     findings.push(offered(&directory));
     Ok(findings)
 }
@@ -273,10 +274,10 @@ async fn ranges(pool: &Arc<Pool>, config: &LdapConfig) -> Finding {
     }
 }
 
-/// Compares clocks, where the server shows its own. Nothing depends on it: positions are by the server's clock alone.
-fn clock(directory: &Directory) -> Finding {
+/// Compares clocks, where the server shows its own. Without it, time stamps are held against ours.
+async fn clock(pool: &Arc<Pool>) -> Finding {
     let subject = "clock";
-    match directory.root.current_time.as_deref().and_then(parse_time) {
+    match server_time(pool).await {
         Some(theirs) => {
             let ahead = theirs - now();
             let found = match ahead.signum() {
@@ -285,7 +286,7 @@ fn clock(directory: &Directory) -> Finding {
             };
             Finding::new(subject, found)
         }
-        None => Finding::new(subject, "the server does not show its own; ours is not relied upon"),
+        None => Finding::new(subject, "the server does not show its own"),
     }
 }
 
@@ -350,10 +351,6 @@ fn everything(config: &LdapConfig) -> Search {
 
 fn failed(subject: &str, error: &Error) -> Finding {
     Finding::new(subject, error.full_message()).doubtful()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn moment(millis: i64) -> String {

@@ -8,6 +8,7 @@ mod async_updates;
 mod ber;
 mod capabilities;
 mod client;
+mod clock;
 mod config;
 mod connector;
 mod dn;

@@ -240,8 +240,11 @@ async fn what_is_below_an_entry_that_is_renamed_or_moved_has_changed() {
         (SynchronizationStrategy::Syncrepl, true),
         (SynchronizationStrategy::ModifyTimestamp, false),
     ] {
-        let content = people(0..3) + &unit("inner", "people") + &unit("deep", "inner,ou=people") + &people_in("inner", 3..5);
-        let mut server = Slapd::with(Setup::default(), &(content + &people_in("deep,ou=inner", 5..6)));
+        let inner = people_in("inner", 3..5) + &people_in("deep,ou=inner", 5..6);
+        // They were changed so long ago that nobody looks at them for another reason.
+        let inner = inner.replace("sn:", "modifyTimestamp: 20200101000000Z\nsn:");
+        let units = unit("inner", "people") + &unit("deep", "inner,ou=people");
+        let mut server = Slapd::with(Setup::default(), &(people(0..3) + &units + &inner));
         let mut config = server.config();
         config.synchronization = strategy;
         let connector = Ldap::new(config);
@@ -294,6 +297,28 @@ async fn who_listens_hears_of_what_is_below_an_entry_that_is_renamed() {
         assert_eq!(delivery.token.is_some(), told.len() == 1290, "{}", told.len());
     }
     assert!(told.iter().all(|name| name.ends_with(&format!(",ou=other,ou=people,{SUFFIX}"))));
+}
+
+#[tokio::test]
+async fn stamps_that_are_an_hour_ahead_hide_no_change() {
+    let ahead = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).strftime("%Y%m%d%H%M%SZ").to_string();
+    for monitor in ["", "database monitor\n"] {
+        // Those of one entry, as of a replica with a wrong clock; then of all, as of a clock that has been put right.
+        for wrong in [1, 5] {
+            let stamped = people(0..wrong).replace("sn:", &format!("modifyTimestamp: {ahead}\nsn:"));
+            let setup = Setup { syncprov: false, global: monitor, ..Setup::default() };
+            let server = Slapd::with(setup, &(stamped + &people(wrong..6)));
+            let connector = Ldap::new(by_stamps(server.config()));
+            let mut after = token(&connector).await;
+            for number in [0, 1, 5] {
+                server.modify(&describe(number, "now"));
+                let found = changes(&connector, PERSON, &after).await;
+                assert_eq!(found.shown(), [dn(number)], "{monitor} {wrong} {:?}", found.errors);
+                after = found.end.unwrap();
+            }
+            assert!(changes(&connector, PERSON, &after).await.changes.is_empty());
+        }
+    }
 }
 
 /// The names of what the next delivery brings.
