@@ -62,7 +62,7 @@ async fn by_attribute(pool: &Arc<Pool>, class: &Arc<EntryClass>, identifiers: &[
         base: config.base_context.clone(),
         scope: Scope::Sub,
         filter: class_filter(config, class).and(filter),
-        attributes: class.requested(config),
+        attributes: class.requested(),
         size_limit: 0,
     };
     let (objects, all) = read(pool, class, search).await?;
@@ -109,7 +109,7 @@ async fn by_name(pool: &Arc<Pool>, class: &Arc<EntryClass>, name: &str) -> Resul
         base: name.to_owned(),
         scope: Scope::Base,
         filter: class_filter(config, class),
-        attributes: class.requested(config),
+        attributes: class.requested(),
         size_limit: 0,
     };
     let (objects, all) = read(pool, class, search).await?;

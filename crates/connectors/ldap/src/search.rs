@@ -55,7 +55,7 @@ pub(crate) fn plan(config: &LdapConfig, class: &EntryClass, request: &SearchRequ
     let (base, scope) = region(config, request.container.as_ref());
     let filter = class_filter(config, class);
     let filter = translated.filter.into_iter().fold(filter, Filter::and);
-    Search { base, scope, filter, attributes: class.requested(config), size_limit: 0 }
+    Search { base, scope, filter, attributes: class.requested(), size_limit: 0 }
 }
 
 /// What every entry of a class meets, with what the configuration adds.

@@ -221,3 +221,17 @@ async fn parts_on_other_servers_are_passed_over_and_counted_or_are_an_error() {
     let (_, errors, verdict) = read(config).await;
     assert_eq!((errors[0].kind(), verdict), (ErrorKind::Unsupported, None));
 }
+
+#[tokio::test]
+async fn passwords_are_not_asked_for() {
+    let mut config = server(|request, _| {
+        let asked: Vec<_> = request.attrs.iter().map(String::as_str).collect();
+        assert_eq!(asked, ["objectClass", "entryUUID", "member"]);
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        vec![(object, vec![]), done()]
+    })
+    .await;
+    config.password_attribute = "level".into();
+    let (objects, errors, _) = read(config).await;
+    assert_eq!(objects.len(), 1, "{errors:?}");
+}

@@ -116,13 +116,8 @@ impl Subject {
     /// The search for all of it.
     pub(crate) fn search(&self, config: &LdapConfig, besides: &[&str]) -> Search {
         let mut attributes = match &self.class {
-            Some(class) => class.requested(config),
-            None => ["*", &config.identifier]
-                .into_iter()
-                .filter(|name| *name != crate::schema::DN)
-                .chain(config.operational_attributes.iter().map(|name| &**name))
-                .map(str::to_owned)
-                .collect(),
+            Some(class) => class.requested(),
+            None => self.directory.requested(),
         };
         attributes.extend(besides.iter().map(|name| (*name).to_owned()));
         if !config.ignored_modifiers.is_empty() {
@@ -259,10 +254,10 @@ impl Subject {
     async fn find(&self, pool: &Arc<Pool>, base: &str, identifiers: &[Box<str>]) -> Result<(Vec<Message>, bool)> {
         let (mut found, mut all) = (Vec::new(), true);
         for some in identifiers.chunks(LOOKED_UP_AT_ONCE) {
-            let equal = |id: &Box<str>| Filter::equal(&pool.config().identifier, id.as_bytes());
+            let equal = |id: &str| Filter::equal(&pool.config().identifier, id.as_bytes());
             let search = Search {
                 base: base.to_owned(),
-                filter: Filter::Or(some.iter().map(equal).collect()),
+                filter: Filter::Or(some.iter().map(|id| equal(id)).collect()),
                 ..self.following(pool.config(), &[])
             };
             let (more, is_all) = entries(pool, &Request::Search(search), &[]).await?;
