@@ -12,7 +12,8 @@ use crate::connector::Ldap;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::live_sync::subject::Subject;
-use crate::live_sync::{Strategy, strategy, syncrepl};
+use crate::live_sync::syncrepl::Offer;
+use crate::live_sync::{Strategy, is_by_uuid, strategy, syncrepl};
 use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
 use crate::schema::{DN, Directory};
 use crate::subschema::ClassKind;
@@ -249,7 +250,14 @@ async fn changes(ldap: &Ldap, directory: &Arc<Directory>) -> Finding {
         },
         Strategy::Timestamps => {
             let every = ldap.config().comparison_interval.as_secs();
-            let found = format!("time stamps; deletions are noticed every {every} s, by comparing what is left");
+            let why = match directory.content_synchronization(&ldap.pool).await {
+                Ok(Offer::ByOtherIdentifiers) if is_by_uuid(ldap) => {
+                    "; content synchronization is offered, and calls entries by something else than 'uidAttribute'"
+                }
+                Ok(Offer::Refused(_)) => "; content synchronization is offered, and refused to us",
+                _ => "",
+            };
+            let found = format!("time stamps; deletions are noticed every {every} s, by comparing what is left{why}");
             Finding::new(subject, found).doubtful()
         }
     }

@@ -1,16 +1,16 @@
 //! What changes are asked of: a class or all of them, below an entry of a server.
 
 use std::borrow::Cow;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Completeness, Error, ErrorKind, Result, Token};
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Result, Token};
 use tidelock_model::object::ResourceObject;
 
 use super::NS_UNIQUE_ID;
+use super::below::{Below, SUBORDINATES, has_below, has_others_below};
 use super::syncrepl::EntryId;
 use super::token::{self, Position};
-use crate::ber::Malformed;
 use crate::client::Pool;
 use crate::config::LdapConfig;
 use crate::dn::Dn;
@@ -19,14 +19,8 @@ use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Request, Scope, Search};
 use crate::schema::{DN, Directory, EntryClass};
-use crate::search::{Walk, class_filter, entries, first_entry, is_any_visible, read_entry};
+use crate::search::{class_filter, entries, first_entry, is_any_visible, read_entry};
 use crate::value::{unique_id_text, uuid_text};
-
-/// Says whether others are below an entry (X.501; OpenLDAP).
-const HAS_SUBORDINATES: &str = "hasSubordinates";
-
-/// Says how many are (389 Directory Server).
-const NUMBER_OF_SUBORDINATES: &str = "numSubordinates";
 
 /// How many identifiers a filter names.
 const LOOKED_UP_AT_ONCE: usize = 100;
@@ -136,7 +130,7 @@ impl Subject {
     /// is renamed, so are those, and no server says so.
     pub(crate) fn following(&self, config: &LdapConfig, besides: &[&str]) -> Search {
         let mut search = self.search(config, besides);
-        search.attributes.extend([HAS_SUBORDINATES.to_owned(), NUMBER_OF_SUBORDINATES.to_owned()]);
+        search.attributes.extend(SUBORDINATES.map(str::to_owned));
         if search.filter != Filter::anything() {
             search.filter = Filter::Or(vec![search.filter, has_others_below()]);
         }
@@ -278,109 +272,12 @@ impl Subject {
     }
 }
 
-/// Entries that are below others that have changed. Their names may have changed with them.
-#[derive(Default)]
-pub(crate) struct Below {
-    waiting: VecDeque<String>,
-    /// The names, in normal form, of all that are or were waiting.
-    known: HashSet<String>,
-    walk: Option<Box<Walk>>,
-}
-
-impl Below {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.walk.is_none()
-    }
-
-    /// Notes an entry that has changed, if others are below it.
-    pub(crate) fn look(&mut self, config: &LdapConfig, message: &Message) -> Result<()> {
-        let broken = |_| not_ldap(&config.server());
-        if !has_below(message).map_err(broken)? {
-            return Ok(());
-        }
-        let name = String::from_utf8_lossy(message.entry().map_err(broken)?.dn).into_owned();
-        let mut above = Dn::parse(&name);
-        while let Some(dn) = above {
-            if self.known.contains(&dn.normal()) {
-                return Ok(());
-            }
-            above = dn.parent();
-        }
-        self.known.extend(Dn::parse(&name).map(|dn| dn.normal()));
-        self.waiting.push_back(name);
-        Ok(())
-    }
-
-    /// Reads on. Whether that was all.
-    pub(crate) async fn fill(
-        &mut self,
-        pool: &Arc<Pool>,
-        subject: &mut Subject,
-        changes: &mut Vec<Result<Change>>,
-    ) -> Result<bool> {
-        let config = Arc::clone(pool.config());
-        let mut walk = match self.walk.take() {
-            Some(walk) => walk,
-            None => {
-                let Some(base) = self.waiting.pop_front() else { return Ok(true) };
-                let search = Search { base, ..subject.search(&config, &[]) };
-                Box::new(Walk::new(Arc::clone(pool), &subject.directory.root, search).of_what_may_vanish())
-            }
-        };
-        let (messages, verdict) = walk.batch().await?;
-        let base = Dn::parse(&config.base_context);
-        for message in messages {
-            let name = message.entry().map_err(|_| not_ldap(&config.server()))?.dn;
-            let name = std::str::from_utf8(name).ok().and_then(Dn::parse);
-            if name.zip(base.as_ref()).is_some_and(|(name, base)| !name.is_within(base)) {
-                changes.push(Ok(subject.deleted(subject.identifier(&config, &message)?)));
-                continue;
-            }
-            match subject.make(pool, &message).await? {
-                Changed::Object(object) => changes.push(Ok(full(object))),
-                Changed::Failed(error) => changes.push(Err(error)),
-                Changed::Left => changes.push(Ok(subject.deleted(subject.identifier(&config, &message)?))),
-                Changed::Ignored | Changed::Foreign => {}
-            }
-        }
-        match verdict {
-            None => self.walk = Some(walk),
-            Some(Completeness::Complete) => {}
-            Some(Completeness::Incomplete { message, .. }) => {
-                let message = format!("what is below an entry that has changed cannot be read completely: {message}");
-                return Err(Error::new(ErrorKind::Unexpected, message));
-            }
-        }
-        if self.is_empty() {
-            self.known.clear();
-        }
-        Ok(self.is_empty())
-    }
-}
-
 /// The server calls entries by something else than what identifies them for us.
 pub(crate) fn called_otherwise() -> Error {
     Error::config(
         "the server's content synchronization does not call entries by 'uidAttribute'; set it to the attribute that it uses \
          (389 Directory Server: nsUniqueId), or 'synchronizationStrategy' to modifyTimestamp",
     )
-}
-
-/// Whether others are below an entry, as the server says it.
-fn has_below(message: &Message) -> Result<bool, Malformed> {
-    let entry = message.entry()?;
-    let flag = entry.values_of(HAS_SUBORDINATES)?;
-    let number = entry.values_of(NUMBER_OF_SUBORDINATES)?;
-    Ok(flag.first().is_some_and(|flag| flag.eq_ignore_ascii_case(b"TRUE"))
-        || number.first().is_some_and(|number| *number != b"0"))
-}
-
-/// The same for a server to find. Not every one of them knows both.
-fn has_others_below() -> Filter {
-    Filter::Or(vec![
-        Filter::equal(HAS_SUBORDINATES, "TRUE"),
-        Filter::GreaterOrEqual(NUMBER_OF_SUBORDINATES.to_owned(), b"1".to_vec()),
-    ])
 }
 
 fn is_same(a: &str, b: &str) -> bool {

@@ -6,7 +6,8 @@ use tidelock_connector_api::{Change, Error, ErrorKind, Result, SyncEvent};
 use tidelock_model::Value;
 
 use super::Position;
-use super::subject::{Below, Changed, Subject, full, nothing_left};
+use super::below::Below;
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::expired;
 use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use tidelock_connector_api::{Completeness, Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
-use super::subject::{Below, Changed, Subject, full, nothing_left};
+use super::below::Below;
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::{TimePosition, digest};
 use crate::client::Pool;
 use crate::clock::{now, server_time};
