@@ -1,21 +1,23 @@
 //! What a server really does for us: measured, not believed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Error, Finding, Result};
 
 use crate::client::Pool;
+use crate::clock::{now, server_time};
 use crate::config::{LdapConfig, Paging, Security, Trust};
 use crate::connector::Ldap;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::live_sync::subject::Subject;
-use crate::live_sync::{Strategy, strategy, syncrepl};
+use crate::live_sync::syncrepl::Offer;
+use crate::live_sync::{Strategy, is_by_uuid, strategy, syncrepl};
 use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
 use crate::schema::{DN, Directory};
 use crate::subschema::ClassKind;
-use crate::value::{parse_time, write_time};
+use crate::value::write_time;
 
 /// How many entries are counted at most to find out a limit.
 const COUNTED: usize = 5_000;
@@ -42,7 +44,7 @@ pub(crate) async fn measure(ldap: &Ldap) -> Result<Vec<Finding>> {
     findings.push(identifiers(pool, config, &directory).await);
     findings.push(changes(ldap, &directory).await);
     findings.push(ranges(pool, config).await);
-    findings.push(clock(&directory));
+    findings.push(clock(pool).await);
     findings.push(offered(&directory));
     Ok(findings)
 }
@@ -248,7 +250,14 @@ async fn changes(ldap: &Ldap, directory: &Arc<Directory>) -> Finding {
         },
         Strategy::Timestamps => {
             let every = ldap.config().comparison_interval.as_secs();
-            let found = format!("time stamps; deletions are noticed every {every} s, by comparing what is left");
+            let why = match directory.content_synchronization(&ldap.pool).await {
+                Ok(Offer::ByOtherIdentifiers) if is_by_uuid(ldap) => {
+                    "; content synchronization is offered, and calls entries by something else than 'uidAttribute'"
+                }
+                Ok(Offer::Refused(_)) => "; content synchronization is offered, and refused to us",
+                _ => "",
+            };
+            let found = format!("time stamps; deletions are noticed every {every} s, by comparing what is left{why}");
             Finding::new(subject, found).doubtful()
         }
     }
@@ -273,10 +282,10 @@ async fn ranges(pool: &Arc<Pool>, config: &LdapConfig) -> Finding {
     }
 }
 
-/// Compares clocks, where the server shows its own. Nothing depends on it: positions are by the server's clock alone.
-fn clock(directory: &Directory) -> Finding {
+/// Compares clocks, where the server shows its own. Without it, time stamps are held against ours.
+async fn clock(pool: &Arc<Pool>) -> Finding {
     let subject = "clock";
-    match directory.root.current_time.as_deref().and_then(parse_time) {
+    match server_time(pool).await {
         Some(theirs) => {
             let ahead = theirs - now();
             let found = match ahead.signum() {
@@ -285,7 +294,7 @@ fn clock(directory: &Directory) -> Finding {
             };
             Finding::new(subject, found)
         }
-        None => Finding::new(subject, "the server does not show its own; ours is not relied upon"),
+        None => Finding::new(subject, "the server does not show its own"),
     }
 }
 
@@ -350,10 +359,6 @@ fn everything(config: &LdapConfig) -> Search {
 
 fn failed(subject: &str, error: &Error) -> Finding {
     Finding::new(subject, error.full_message()).doubtful()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn moment(millis: i64) -> String {

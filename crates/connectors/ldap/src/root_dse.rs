@@ -10,6 +10,9 @@ use crate::dn::Dn;
 use crate::error::not_ldap;
 use crate::message::{Message, Request, Search, answer, oid};
 
+/// What we call OpenLDAP, which does not say it itself.
+const OPENLDAP: &str = "OpenLDAP";
+
 /// The entry without a name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RootDse {
@@ -19,8 +22,6 @@ pub(crate) struct RootDse {
     pub(crate) extensions: Vec<String>,
     pub(crate) features: Vec<String>,
     pub(crate) vendor: Vec<String>,
-    /// Active Directory's clock.
-    pub(crate) current_time: Option<String>,
     /// Active Directory says so of itself, by its capabilities.
     pub(crate) is_active_directory: bool,
 }
@@ -56,6 +57,10 @@ impl RootDse {
         self.extensions.iter().any(|offered| offered == oid)
     }
 
+    pub(crate) fn is_openldap(&self) -> bool {
+        self.vendor.first().is_some_and(|vendor| vendor == OPENLDAP)
+    }
+
     /// Whether all operational attributes can be asked for at once.
     pub(crate) fn has_plus(&self) -> bool {
         self.features.iter().any(|offered| offered == oid::ALL_OPERATIONAL_ATTRIBUTES)
@@ -81,13 +86,12 @@ impl RootDse {
                 "supportedextension" => self.extensions = values,
                 "supportedfeatures" => self.features = values,
                 "vendorname" | "vendorversion" => self.vendor.extend(values),
-                "currenttime" => self.current_time = values.into_iter().next(),
                 // The object identifier of Active Directory itself.
                 "supportedcapabilities" => {
                     self.is_active_directory = values.iter().any(|value| value == "1.2.840.113556.1.4.800");
                 }
                 "objectclass" if values.iter().any(|value| value == "OpenLDAProotDSE") => {
-                    self.vendor.insert(0, "OpenLDAP".to_owned());
+                    self.vendor.insert(0, OPENLDAP.to_owned());
                 }
                 _ => {}
             }
