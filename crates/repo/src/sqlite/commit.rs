@@ -7,7 +7,7 @@ use tidelock_model::object::{Focus, FocusType};
 use tidelock_model::{Items, Oid};
 
 use super::Db;
-use super::column::{Code, OidColumn, StoredOid, items_text, text};
+use super::column::{Code, OidColumn, items_text, text};
 use super::failure::{Attempt, conflict, misuse};
 use super::index::{self, Index};
 use super::names::Names;
@@ -50,7 +50,6 @@ pub(super) struct OldFocus {
     pub(super) focus_type: FocusType,
     pub(super) version: u64,
     content: String,
-    oid: Oid,
 }
 
 fn expect_version(db: &Connection, key: i64, version: u64) -> Attempt<()> {
@@ -171,15 +170,10 @@ fn version_column(focus: &Focus) -> Attempt<i64> {
 
 /// A focus as it is stored.
 pub(super) fn old_focus(db: &Connection, id: i64) -> Attempt<Option<OldFocus>> {
-    let mut statement = db.prepare_cached("SELECT type, version, content, oid FROM focus WHERE id = ?1")?;
+    let mut statement = db.prepare_cached("SELECT type, version, content FROM focus WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     let read = |row: &Row<'_>| -> Attempt<OldFocus> {
-        Ok(OldFocus {
-            focus_type: FocusType::of_column(row, 0)?,
-            version: version(row, 1)?,
-            content: text(row, 2)?.to_owned(),
-            oid: row.get::<_, StoredOid>(3)?.0,
-        })
+        Ok(OldFocus { focus_type: FocusType::of_column(row, 0)?, version: version(row, 1)?, content: text(row, 2)?.to_owned() })
     };
     rows.next()?.map(read).transpose()
 }

@@ -4,6 +4,7 @@
 //! other, read-only, serves what commands list. Both work off the async threads, one call at a time each.
 
 mod apply;
+mod checkpoint;
 mod column;
 mod commit;
 mod failure;
@@ -28,6 +29,7 @@ use tidelock_model::object::{Focus, FocusType};
 use tidelock_model::{Oid, Timestamp};
 use tokio::task;
 
+use self::checkpoint::Checkpoints;
 use self::column::OidColumn;
 use self::failure::{Attempt, explain_result, misuse};
 use self::index::Index;
@@ -51,6 +53,8 @@ pub struct Sqlite {
     lock: Lock,
     /// Before the writer: who closes last empties the log into the file, and a reader cannot.
     reader: Arc<Mutex<Db>>,
+    /// Before the writer, for the same reason.
+    _checkpoints: Option<Checkpoints>,
     writer: Option<Arc<Mutex<Db>>>,
 }
 
@@ -99,6 +103,7 @@ impl Sqlite {
                 .with_source(err)
         })?;
         let (writer, reader) = open::open(&path, mode, patience)?;
+        let (writer, checkpoints) = writer.unzip();
         // Whatever way leads to the file, the lock of runs is to be the same.
         let path = path.canonicalize().unwrap_or(path);
         let mut lock = path.as_os_str().to_owned();
@@ -106,6 +111,7 @@ impl Sqlite {
         Ok(Self {
             path: path.into(),
             lock: Lock::File(lock.into()),
+            _checkpoints: checkpoints,
             writer: writer.map(|db| Arc::new(Mutex::new(db))),
             reader: Arc::new(Mutex::new(reader)),
         })
@@ -350,6 +356,7 @@ impl Repo for Sqlite {
         Ok(Arc::new(Self {
             path: Arc::clone(&self.path),
             lock: Lock::Here(RunLock::default()),
+            _checkpoints: None,
             writer: Some(Arc::clone(&copy)),
             reader: copy,
         }))
