@@ -6,10 +6,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tidelock_connector_api::Modification;
 use tidelock_repo::{Batch, Error, FocusChange, FocusKey, KnownShadow, ShadowKey, ShadowRef, StoredShadow};
 
-use crate::changes::Incoming;
+use crate::changes::{Incoming, Subject};
 use crate::part::Part;
+use crate::source::FoundObject;
 
 /// Below so many changes nothing is gained by reading ahead.
 const WORTHWHILE: usize = 16;
@@ -23,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) known: KnownShadow,
     pub(crate) stored: StoredShadow,
     pub(crate) since: u64,
+    /// What the change makes of that, if all that matters is known.
+    pub(crate) object: Option<FoundObject>,
 }
 
 impl Snapshot {
@@ -110,15 +114,28 @@ fn forget<K: std::hash::Hash + Eq>(touched: &mut HashMap<K, u64>, key: &K, upto:
     }
 }
 
+/// A change of which it is asked what is stored of its object.
+struct Asked<'c> {
+    identifier: Box<str>,
+    subject: &'c Subject,
+    modifications: &'c [Modification],
+    snapshot: &'c mut Option<Box<Snapshot>>,
+}
+
 /// Reads what is stored of the objects of these changes, where they say only what is different. What cannot be read ahead is read in its
 /// turn.
 pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut Incoming>) -> Result<(), Error> {
-    let mut asked: BTreeMap<Arc<str>, Vec<(Box<str>, &mut Option<Box<Snapshot>>)>> = BTreeMap::new();
+    let mut asked: BTreeMap<Arc<str>, Vec<Asked<'_>>> = BTreeMap::new();
     let mut count = 0;
     for change in changes {
-        if let Incoming::Delta(subject, _, snapshot) = change {
+        if let Incoming::Delta(subject, modifications, snapshot) = change {
             let (class, identifier) = subject.identity();
-            asked.entry(Arc::clone(class)).or_default().push((identifier.into(), snapshot));
+            asked.entry(Arc::clone(class)).or_default().push(Asked {
+                identifier: identifier.into(),
+                subject,
+                modifications,
+                snapshot,
+            });
             count += 1;
         }
     }
@@ -126,11 +143,15 @@ pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut 
         return Ok(());
     }
     for (class, asked) in asked {
-        let (identifiers, snapshots): (Vec<Box<str>>, Vec<_>) = asked.into_iter().unzip();
+        let identifiers = asked.iter().map(|one| one.identifier.clone()).collect();
         let since = part.commits.count();
         let read = part.engine.repo.read_ahead(&part.resource, &class, identifiers).await?;
-        for (snapshot, read) in snapshots.into_iter().zip(read) {
-            *snapshot = read.map(|(known, stored)| Box::new(Snapshot { known, stored, since }));
+        for (one, read) in asked.into_iter().zip(read) {
+            *one.snapshot = read.map(|(known, stored)| {
+                let is_whole = known.fingerprint.is_some();
+                let object = one.subject.apply(part, one.modifications, &stored).filter(|_| is_whole);
+                Box::new(Snapshot { known, stored, since, object })
+            });
         }
     }
     Ok(())

@@ -177,6 +177,9 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
         };
         let snapshot = known.stored.remove(&at);
         let is_enough = snapshot.as_ref().is_some_and(|snapshot| {
+            if snapshot.object.is_some() {
+                return true;
+            }
             snapshot.known.fingerprint.is_some()
                 && keeps_enough(part, &snapshot.stored, &mut enough)
                 && !subject.is_renamed_by(&modifications)
@@ -273,7 +276,7 @@ async fn known(part: &Part, changes: &mut [Incoming]) -> Result<Known, tidelock_
         let stored = part.engine.repo.load(&keys).await?;
         let snapshots = found.into_iter().zip(stored).filter_map(|((at, known), stored)| {
             let stored = stored?;
-            Some((at, Box::new(Snapshot { known, stored, since })))
+            Some((at, Box::new(Snapshot { known, stored, since, object: None })))
         });
         known.stored.extend(snapshots);
     }
@@ -287,8 +290,12 @@ fn keeps_enough(part: &Part, stored: &StoredShadow, known: &mut HashMap<usize, b
 }
 
 /// The object of a shadow, changed.
-fn changed(part: &Part, subject: Subject, modifications: Vec<Modification>, snapshot: Box<Snapshot>) -> Item {
-    match subject.with(part, &modifications, &snapshot.stored) {
+fn changed(part: &Part, subject: Subject, modifications: Vec<Modification>, mut snapshot: Box<Snapshot>) -> Item {
+    let item = match snapshot.object.take() {
+        Some(made) => Item::Object(made),
+        None => subject.with(part, &modifications, &snapshot.stored),
+    };
+    match item {
         Item::Object(found) => {
             let made_from = Some(Box::new(MadeFrom { subject, modifications, snapshot }));
             Item::Object(FoundObject { made_from, ..found })
