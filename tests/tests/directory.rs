@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tidelock_servers::{PASSWORD, Slapd, SlapdSetup};
+use tidelock_servers::{Directory as _, PASSWORD, Slapd, SlapdSetup};
 use tidelock_tests::kill::{self, Fate};
 use tidelock_tests::live::{self, OBJECTS};
 use tidelock_tests::random::Random;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 use rusqlite::{Connection, OpenFlags};
-use tidelock_servers::{PASSWORD, Program, Slapd, SlapdSetup};
+use tidelock_servers::{Directory as _, PASSWORD, Program, Slapd, SlapdSetup};
 
 use super::data;
 use super::measure::{self, Cost, percentile};
