@@ -109,6 +109,9 @@ impl Changes {
 
 /// The strategy that is configured; where that is left to us, the best that the server offers.
 pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strategy> {
+    if directory.root.is_389() {
+        return on_389(ldap.config().synchronization);
+    }
     let by_uuid = is_by_uuid(ldap);
     match ldap.config().synchronization {
         SynchronizationStrategy::Auto if by_uuid && directory.has_content_synchronization(&ldap.pool).await? => {
@@ -122,6 +125,21 @@ pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strat
         SynchronizationStrategy::Syncrepl => Err(Error::unsupported(
             "the server does not offer content synchronization (RFC 4533); on OpenLDAP, the overlay syncprov does",
         )),
+        SynchronizationStrategy::None => Err(Error::unsupported("'synchronizationStrategy' is none")),
+    }
+}
+
+/// Why the content synchronization of 389 Directory Server is not used, though it offers it.
+pub(crate) const UNSOUND_ON_389: &str = "the content synchronization of 389 Directory Server loses changes without a sign (entries that \
+     leave the filter, some of many deletions, whatever its change log has forgotten)";
+
+/// The strategy for 389 Directory Server: time stamps, which can be relied upon there.
+fn on_389(configured: SynchronizationStrategy) -> Result<Strategy> {
+    match configured {
+        SynchronizationStrategy::Auto | SynchronizationStrategy::ModifyTimestamp => Ok(Strategy::Timestamps),
+        SynchronizationStrategy::Syncrepl => {
+            Err(Error::config(format!("{UNSOUND_ON_389}; set 'synchronizationStrategy' to modifyTimestamp")))
+        }
         SynchronizationStrategy::None => Err(Error::unsupported("'synchronizationStrategy' is none")),
     }
 }

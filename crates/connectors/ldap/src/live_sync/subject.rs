@@ -52,10 +52,14 @@ impl Subject {
         identity.push('\n');
         // A directory that is built anew has another root, even where its name is the same.
         let context = directory.root.context_of(config.synchronized()).unwrap_or(config.synchronized()).to_owned();
-        let root = first_entry(pool, &Request::Search(Search::entry(context, &["entryUUID"]))).await?;
+        let root = first_entry(pool, &Request::Search(Search::entry(context, &["entryUUID", "nsUniqueId"]))).await?;
         if let Some(root) = root {
-            let uuid = root.entry().and_then(|entry| entry.values_of("entryUUID")).map_err(|_| not_ldap(&config.server()))?;
-            identity.push_str(&String::from_utf8_lossy(uuid.first().copied().unwrap_or_default()));
+            let entry = root.entry().map_err(|_| not_ldap(&config.server()))?;
+            // On 389 Directory Server, what was imported has only the second.
+            for name in ["entryUUID", "nsUniqueId"] {
+                let values = entry.values_of(name).map_err(|_| not_ldap(&config.server()))?;
+                identity.push_str(&String::from_utf8_lossy(values.first().copied().unwrap_or_default()));
+            }
         }
         Ok(Self { directory, class, identity, readers: HashMap::new() })
     }
