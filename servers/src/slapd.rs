@@ -36,6 +36,8 @@ pub struct SlapdSetup {
     pub certificates: Option<PathBuf>,
     /// Whether what it has said to be done is on the disk. That takes its time, so only measurements ask for it.
     pub durable: bool,
+    /// A file with more entries in LDIF: those that are too many to be kept in memory.
+    pub entries: Option<PathBuf>,
     /// Whether it begins without a single entry: one that replicates another gets them from there.
     pub bare: bool,
 }
@@ -43,7 +45,8 @@ pub struct SlapdSetup {
 impl Default for SlapdSetup {
     fn default() -> Self {
         let (global, database) = (String::new(), String::new());
-        Self { global, database, syncprov: true, session_log: 10_000, certificates: None, durable: false, bare: false }
+        let (certificates, entries) = (None, None);
+        Self { global, database, syncprov: true, session_log: 10_000, certificates, durable: false, entries, bare: false }
     }
 }
 
@@ -82,8 +85,10 @@ impl Slapd {
         if !setup.bare {
             let entries = home.folder().join("entries.ldif");
             fs::write(&entries, common_entries("") + ldif)?;
-            let mut slapadd = Program::SlapAdd.command()?;
-            succeed(slapadd.args(["-q", "-w", "-f"]).arg(&configuration).arg("-l").arg(&entries))?;
+            for file in [&entries].into_iter().chain(&setup.entries) {
+                let mut slapadd = Program::SlapAdd.command()?;
+                succeed(slapadd.args(["-q", "-w", "-f"]).arg(&configuration).arg("-l").arg(file))?;
+            }
             fs::remove_file(&entries)?;
         }
         let [port, tls_port] = free_ports()?;
