@@ -113,6 +113,35 @@ fn a_part_of_the_tree_is_asked_for_where_the_type_is_limited_to_it() {
     assert_eq!(known, ["uid=u3,ou=guests,dc=example,dc=org"]);
 }
 
+#[test]
+fn the_card_says_what_the_server_does_and_when_that_was_found_out() {
+    let world = World::new(SlapdSetup::default());
+    let tested = world.home.json(["resource", "test", "resource.xml"]).expect_exit(0).json();
+    assert!(tested["ok"] == true && tested["capabilities"]["liveSync"] == true, "{tested:#}");
+    assert!(text_of(&tested["measured"]).starts_with("20"), "{tested:#}");
+    let findings = tested["findings"].as_array().unwrap();
+    let found = |subject: &str| findings.iter().find(|finding| finding["subject"] == subject).unwrap();
+    assert_eq!(found("changes pushed")["found"], "by content synchronization that persists");
+    assert_eq!(found("read in pages")["doubtful"], false);
+    let shown = world.home.tidelock(["resource", "test", "resource.xml"]).expect_exit(0).stdout;
+    for line in ["can be reached: yes", "Measured at 20", "changes pulled", "by content synchronization (RFC 4533)"] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+}
+
+#[test]
+fn the_card_marks_what_stands_in_the_way() {
+    let mut setup = SlapdSetup::default();
+    setup.database = "limits dn.exact=\"cn=reader,dc=example,dc=org\" size.soft=10 size.hard=10 size.prtotal=20\n".to_owned();
+    let world = World::new(setup);
+    world.home.edit("resource.xml", Slapd::ADMIN, Slapd::READER);
+    let shown = world.home.tidelock(["resource", "test", "resource.xml"]).expect_exit(0).stdout;
+    for (subject, found) in [("read in pages", "and not all"), ("read at once", "10 entries, then a limit on their number")] {
+        let line = shown.lines().find(|line| line.contains(subject)).unwrap();
+        assert!(line.starts_with('!') && line.contains(found), "{shown}");
+    }
+}
+
 /// A directory, and a repository beside it.
 struct World {
     server: Slapd,

@@ -19,8 +19,6 @@ pub(crate) struct RootDse {
     pub(crate) extensions: Vec<String>,
     pub(crate) features: Vec<String>,
     pub(crate) vendor: Vec<String>,
-    /// Active Directory's clock.
-    pub(crate) current_time: Option<String>,
     /// Active Directory says so of itself, by its capabilities.
     pub(crate) is_active_directory: bool,
 }
@@ -86,7 +84,6 @@ impl RootDse {
                 "supportedextension" => self.extensions = values,
                 "supportedfeatures" => self.features = values,
                 "vendorname" | "vendorversion" => self.vendor.extend(values),
-                "currenttime" => self.current_time = values.into_iter().next(),
                 // The object identifier of Active Directory itself.
                 "supportedcapabilities" => {
                     self.is_active_directory = values.iter().any(|value| value == "1.2.840.113556.1.4.800");
