@@ -1,8 +1,9 @@
 //! What the engine did to each account, in order: written by the database itself, within the engine's own transactions.
 //!
 //! Final states hide what happened on the way: a change that is applied twice leaves the same account behind. So a trigger on the engine's
-//! table notes each time that an account was synchronized. A note is durable exactly if the effect is. This reads private tables, which
-//! change without notice; where they do, this file has to follow.
+//! table of results notes each time that an account was synchronized. A note is durable exactly if the effect is. Changes of one account that
+//! are committed together leave a note each, and all of these tell of the state in the end. This reads private tables, which change without
+//! notice; where they do, this file has to follow.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::Home;
 /// One time that an account was synchronized.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
-    /// Its attribute `seq` from then on.
+    /// Its attribute `seq` after the commit; none of a dead one.
     pub seq: Option<i64>,
     /// Whether it was marked dead.
     pub dead: bool,
@@ -24,13 +25,13 @@ pub struct Note {
 pub fn install(home: &Home) {
     let note = "BEGIN
         INSERT INTO test_note (identifier, seq, dead)
-            SELECT identifier, CAST(attributes ->> '$.seq' AS INTEGER), dead FROM shadow WHERE id = NEW.id;
+            SELECT identifier, CASE WHEN dead = 0 THEN CAST(attributes ->> '$.seq' AS INTEGER) END, dead
+            FROM shadow WHERE id = NEW.shadow;
       END";
     connect(home)
         .execute_batch(&format!(
             "CREATE TABLE test_note (id INTEGER PRIMARY KEY, identifier TEXT NOT NULL, seq INTEGER, dead INTEGER NOT NULL);
-             CREATE TRIGGER test_insert AFTER INSERT ON shadow_seen {note};
-             CREATE TRIGGER test_update AFTER UPDATE OF run ON shadow_seen {note};"
+             CREATE TRIGGER test_insert AFTER INSERT ON operation_result {note};"
         ))
         .unwrap();
 }
@@ -49,6 +50,21 @@ pub fn notes(home: &Home) -> BTreeMap<String, Vec<Note>> {
     notes
 }
 
+/// Whether an account went through just these steps, each once and in their order. Several changes that were committed together all look
+/// like the last of them; a deletion stands alone.
+#[must_use]
+pub fn are_steps(notes: &[Note], steps: &[Note]) -> bool {
+    let mut reached = 0;
+    let mut fits = |(at, note): (usize, &Note)| {
+        let together = steps[at..].iter().take_while(|step| !step.dead && !note.dead).count().max(1);
+        let found = steps[at..at + together].iter().position(|step| step == note).map(|further| at + further);
+        let in_order = found.is_some_and(|found| found >= reached);
+        reached = found.unwrap_or(reached);
+        in_order
+    };
+    notes.len() == steps.len() && notes.iter().enumerate().all(&mut fits) && notes.last() == steps.last()
+}
+
 /// How many notes there are.
 #[must_use]
 pub fn count(home: &Home) -> usize {
@@ -60,4 +76,32 @@ fn connect(home: &Home) -> Connection {
     let db = Connection::open(home.path("tidelock.db")).unwrap();
     db.busy_timeout(Duration::from_secs(10)).unwrap();
     db
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(text: &str) -> Vec<Note> {
+        text.split_whitespace().map(|one| Note { seq: one.parse().ok(), dead: one == "-" }).collect()
+    }
+
+    #[test]
+    fn changes_of_one_commit_look_like_the_last_of_them() {
+        for (notes, expected, fits) in [
+            ("1 2 3", "1 2 3", true),
+            ("1 3 3", "1 2 3", true),
+            ("3 3 3", "1 2 3", true),
+            ("1 - 2", "1 - 2", true),
+            ("1 2", "1 2 3", false),
+            ("1 2 2", "1 2 3", false),
+            ("1 2 3 3", "1 2 3", false),
+            ("1 1 3", "1 2 3", false),
+            ("3 2 3", "1 2 3", false),
+            ("2 - 2", "1 - 2", false),
+            ("- - 2", "1 - 2", false),
+        ] {
+            assert_eq!(are_steps(&steps(notes), &steps(expected)), fits, "{notes} of {expected}");
+        }
+    }
 }

@@ -2,11 +2,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::io::Read as _;
+use std::ops::RangeInclusive;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tidelock_servers::{Nats, RabbitMq};
+use tidelock_tests::audit::Note;
 use tidelock_tests::brokers::{Message, Queue, SCHEMA, deleted, delta, full, notification};
 use tidelock_tests::live::{self, Accounts, account, people};
 use tidelock_tests::{Answer, Home, Value, audit, json};
@@ -78,6 +80,13 @@ fn eventually(what: &str, holds: impl Fn() -> bool) {
     }
 }
 
+/// An account was given each `seq` once.
+fn went_through(home: &Home, id: &str, seqs: RangeInclusive<i64>) {
+    let steps: Vec<Note> = seqs.map(|seq| Note { seq: Some(seq), dead: false }).collect();
+    let notes = &audit::notes(home)[id];
+    assert!(audit::are_steps(notes, &steps), "{notes:?}");
+}
+
 fn changes_arrive_and_the_run_ends_when_no_more_do(queue: &Queue) {
     let home = listener(queue, "");
     audit::install(&home);
@@ -96,8 +105,7 @@ fn changes_arrive_and_the_run_ends_when_no_more_do(queue: &Queue) {
         ["asynchronousUpdate", "finished", "closed", "alive"]
     );
     assert_eq!(people(&home), file(&[("ann", 3), ("cid", 1)]));
-    let seqs: Vec<_> = audit::notes(&home)["ann"].iter().map(|note| note.seq).collect();
-    assert_eq!(seqs, [Some(1), Some(2), Some(3)]);
+    went_through(&home, "ann", 1..=3);
     assert_eq!(queue.waiting(), 0);
     assert_eq!(progress(&run(&home).expect_exit(0).json()), [0, 0, 0]);
     let told = home.tidelock(["run", "listen.xml", "--until-idle", "0.1"]).expect_exit(0);
@@ -174,8 +182,7 @@ fn a_message_that_was_sent_twice_is_applied_once() {
     queue.publish([("m9".to_owned(), delta("ann", 5))]);
     queue.publish(sent);
     let _ = run(&home).expect_exit(0);
-    let seqs: Vec<_> = audit::notes(&home)["ann"].iter().map(|note| note.seq).collect();
-    assert_eq!(seqs, [1, 2, 3, 4, 5].map(Some));
+    went_through(&home, "ann", 1..=5);
     assert_eq!(queue.waiting(), 0);
 }
 
@@ -348,6 +355,22 @@ fn notifications_are_read_from_the_main_resource(queue: &Queue) {
     let report = run(&home).expect_exit(0).json();
     assert_eq!(progress(&report)[1], 0, "{report:#}");
     assert_eq!(people(&home), accounts);
+
+    // How far the queue is says nothing of how far the file is.
+    home.write("pull.xml", live::task("Pull", "liveSynchronization", "", " ", ""));
+    let position = || home.json(["token", "show", "pull.xml"]).expect_exit(0).json()["token"].clone();
+    let _ = home.json(["run", "pull.xml"]).expect_exit(0);
+    accounts = file(&[("ann", 3), ("cid", 1)]);
+    live::write(&home, &accounts);
+    let pulled = home.json(["run", "pull.xml"]).expect_exit(0).json();
+    assert_eq!((progress(&pulled), people(&home)), ([1, 0, 0], accounts), "{pulled:#}");
+    let before = position();
+    queue.publish(vec![("later".to_owned(), notification("ann"))]);
+    assert_eq!(progress(&run(&home).expect_exit(0).json()), [1, 0, 0]);
+    // Where the broker keeps the position, there is nothing to reset.
+    let _ = home.json(["token", "reset", "listen.xml"]);
+    assert_eq!(position(), before);
+    let _ = home.json(["run", "pull.xml"]).expect_exit(0);
 }
 
 #[test]

@@ -186,6 +186,37 @@ fn a_token_can_be_shown_and_set_back() {
     }
 }
 
+#[test]
+fn a_token_is_not_lost_where_the_object_set_is_written_out() {
+    let home = Home::new();
+    let mut accounts = file(&[("ann", 1), ("bob", 1)]);
+    live::prepare_csv(&home, &accounts);
+    let _ = home.tidelock(["run", "import.xml"]).expect_exit(0);
+    let live = |objects: &str| home.write("live.xml", live::task("Live", "liveSynchronization", "", objects, ""));
+    let kind = "<kind>account</kind>";
+    live(kind);
+    let first = run(&home, &[]).expect_exit(0).json();
+    assert!(has_finding(&first, "kind-without-intent"), "which advises to name the intent: {first:#}");
+    let before = token(&home);
+    accounts.extend([account("ann", 2)]);
+    live::write(&home, &accounts);
+    live(OBJECTS);
+    assert_eq!(token(&home), before);
+    let changes = run(&home, &[]).expect_exit(0).json();
+    assert_eq!((progress(&changes), &changes["activities"][0]["token"]["before"]), ([1, 0, 0], &before), "{changes:#}");
+    assert_eq!(people(&home), accounts);
+
+    // A reset is of this set alone, and lasts.
+    let _ = home.tidelock(["token", "reset", "live.xml"]).expect_exit(0);
+    assert_eq!(token(&home), Value::Null);
+    live(kind);
+    assert_eq!(token(&home), before);
+    // All accounts are more than those of the kind, as far as anybody knows.
+    live("<objectclass>ri:AccountObjectClass</objectclass>");
+    let larger = run(&home, &[]).expect_exit(0).json();
+    assert!(has_finding(&larger, "first-token") && has_finding(&larger, "other-tokens"), "{larger:#}");
+}
+
 /// Two accounts that want the same name: the second cannot have it.
 #[test]
 fn a_failing_change_stops_the_run_and_the_token_stays_before_it() {

@@ -11,6 +11,7 @@ use tidelock_model::object::{Exclusion, ObjectClass, ResourceObject};
 use tidelock_repo::{KnownShadow, ShadowKey, StoredShadow};
 use tidelock_resolver::cached;
 
+use crate::ahead::Snapshot;
 use crate::error::Category;
 use crate::part::Part;
 use crate::source::{self, FailedItem, FoundObject, GoneObject, Item, MadeFrom};
@@ -20,8 +21,8 @@ use crate::source::{self, FailedItem, FoundObject, GoneObject, Item, MadeFrom};
 pub(crate) enum Incoming {
     /// All is known.
     Ready(Item),
-    /// Attributes of the object have changed.
-    Delta(Subject, Vec<Modification>),
+    /// Attributes of the object have changed. What is stored of it, if that was read ahead.
+    Delta(Subject, Vec<Modification>, Option<Box<Snapshot>>),
     /// Something about the object has changed.
     Notification(Subject),
     /// The object of this identifier is gone; nobody says of which class it was.
@@ -66,7 +67,7 @@ pub(crate) fn take(part: &Part, change: Change) -> Incoming {
             Incoming::Ready(Item::PassedOver(Exclusion::SynchronizationNotNeeded))
         }
         (ChangeKind::Deleted(_), None) => Incoming::Gone(identifier),
-        (ChangeKind::Delta(modifications), Some(class)) => Incoming::Delta(Subject::new(class, identifier), modifications),
+        (ChangeKind::Delta(modifications), Some(class)) => Incoming::Delta(Subject::new(class, identifier), modifications, None),
         (ChangeKind::Notification, Some(class)) => Incoming::Notification(Subject::new(class, identifier)),
         (_, None) => {
             let message = match class {
@@ -114,7 +115,7 @@ impl Stride {
                     let identity = item.identity().map(|(class, id)| (&**class, Cow::Borrowed(id)));
                     (matches!(item, Item::Object(_)), identity)
                 }
-                Incoming::Delta(subject, _) => (true, Some(subject.key())),
+                Incoming::Delta(subject, ..) => (true, Some(subject.key())),
                 Incoming::Notification(subject) => (false, Some(subject.key())),
                 // It may be of any class.
                 Incoming::Gone(identifier) => {
@@ -147,7 +148,8 @@ impl Stride {
 ///
 /// The inner error is the resource's, where it cannot be asked.
 pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Result<Vec<Item>, Error>, tidelock_repo::Error> {
-    let mut known = known(part, &changes).await?;
+    let mut changes = changes;
+    let mut known = known(part, &mut changes).await?;
     let mut items: Vec<Option<Item>> = Vec::with_capacity(changes.len());
     let mut asked: BTreeMap<Arc<str>, Vec<usize>> = BTreeMap::new();
     let mut open: HashMap<usize, (Subject, Vec<Modification>)> = HashMap::new();
@@ -155,7 +157,7 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
     let mut lost: Vec<(usize, Box<str>)> = Vec::new();
     for (at, change) in changes.into_iter().enumerate() {
         if known.again.contains(&at)
-            && let Incoming::Delta(subject, modifications) = change
+            && let Incoming::Delta(subject, modifications, _) = change
         {
             items.push(Some(Item::Again(subject, modifications)));
             continue;
@@ -170,17 +172,19 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
                 lost.push((at, identifier));
                 continue;
             }
-            Incoming::Delta(subject, modifications) => (subject, modifications),
+            Incoming::Delta(subject, modifications, _) => (subject, modifications),
             Incoming::Notification(subject) => (subject, Vec::new()),
         };
-        let stored = known.stored.remove(&at);
-        let is_enough = stored.as_ref().is_some_and(|(known, stored)| {
-            known.fingerprint.is_some() && keeps_enough(part, stored, &mut enough) && !subject.is_renamed_by(&modifications)
+        let snapshot = known.stored.remove(&at);
+        let is_enough = snapshot.as_ref().is_some_and(|snapshot| {
+            snapshot.known.fingerprint.is_some()
+                && keeps_enough(part, &snapshot.stored, &mut enough)
+                && !subject.is_renamed_by(&modifications)
         });
-        items.push(match stored {
-            Some(stored) if is_enough => Some(changed(part, subject, modifications, stored)),
-            stored => {
-                known.stored.extend(stored.map(|stored| (at, stored)));
+        items.push(match snapshot {
+            Some(snapshot) if is_enough => Some(changed(part, subject, modifications, snapshot)),
+            snapshot => {
+                known.stored.extend(snapshot.map(|snapshot| (at, snapshot)));
                 asked.entry(Arc::clone(&subject.class.name)).or_default().push(at);
                 open.insert(at, (subject, modifications));
                 None
@@ -218,9 +222,10 @@ pub(crate) async fn resolve(part: &Part, changes: Vec<Incoming>) -> Result<Resul
 pub(crate) fn again(items: Vec<Item>, from: usize) -> impl DoubleEndedIterator<Item = Incoming> + ExactSizeIterator {
     items.into_iter().skip(from).map(|item| match item {
         Item::Object(FoundObject { made_from: Some(made_from), .. }) => {
-            Incoming::Delta(made_from.subject, made_from.modifications)
+            let MadeFrom { subject, modifications, snapshot } = *made_from;
+            Incoming::Delta(subject, modifications, Some(snapshot))
         }
-        Item::Again(subject, modifications) => Incoming::Delta(subject, modifications),
+        Item::Again(subject, modifications) => Incoming::Delta(subject, modifications, None),
         item => Incoming::Ready(item),
     })
 }
@@ -229,25 +234,34 @@ pub(crate) fn again(items: Vec<Item>, from: usize) -> impl DoubleEndedIterator<I
 #[derive(Default)]
 struct Known {
     /// What is stored of them.
-    stored: HashMap<usize, (KnownShadow, StoredShadow)>,
+    stored: HashMap<usize, Box<Snapshot>>,
     /// Those whose object comes before them.
     again: HashSet<usize>,
 }
 
-async fn known(part: &Part, changes: &[Incoming]) -> Result<Known, tidelock_repo::Error> {
+/// Takes what was read ahead, if it still holds, and reads the rest.
+async fn known(part: &Part, changes: &mut [Incoming]) -> Result<Known, tidelock_repo::Error> {
+    let mut known = Known::default();
+    for (at, change) in changes.iter_mut().enumerate() {
+        if let Incoming::Delta(_, _, snapshot) = change {
+            known.stored.extend(snapshot.take().filter(|snapshot| snapshot.holds(&part.commits)).map(|found| (at, found)));
+        }
+    }
     let mut asked: BTreeMap<&Arc<str>, Vec<(usize, &Subject)>> = BTreeMap::new();
     let mut met: HashSet<(&str, &str)> = HashSet::new();
-    let mut known = Known::default();
     for (at, change) in changes.iter().enumerate() {
         match change {
             Incoming::Ready(item) => met.extend(item.identity().map(|(class, identifier)| (&**class, identifier))),
-            Incoming::Delta(subject, _) if met.insert((&subject.class.name, &subject.normalized)) => {
-                asked.entry(&subject.class.name).or_default().push((at, subject));
+            Incoming::Delta(subject, ..) if met.insert((&subject.class.name, &subject.normalized)) => {
+                if !known.stored.contains_key(&at) {
+                    asked.entry(&subject.class.name).or_default().push((at, subject));
+                }
             }
             Incoming::Delta(..) => drop(known.again.insert(at)),
             Incoming::Notification(_) | Incoming::Gone(_) => {}
         }
     }
+    let since = part.commits.count();
     let mut found: Vec<(usize, KnownShadow)> = Vec::new();
     for (class, asked) in asked {
         let identifiers = asked.iter().map(|(_, subject)| subject.normalized.clone()).collect();
@@ -257,7 +271,11 @@ async fn known(part: &Part, changes: &[Incoming]) -> Result<Known, tidelock_repo
     if !found.is_empty() {
         let keys: Vec<ShadowKey> = found.iter().map(|(_, known)| known.key).collect();
         let stored = part.engine.repo.load(&keys).await?;
-        known.stored.extend(found.into_iter().zip(stored).filter_map(|((at, known), stored)| Some((at, (known, stored?)))));
+        let snapshots = found.into_iter().zip(stored).filter_map(|((at, known), stored)| {
+            let stored = stored?;
+            Some((at, Box::new(Snapshot { known, stored, since })))
+        });
+        known.stored.extend(snapshots);
     }
     Ok(known)
 }
@@ -269,15 +287,10 @@ fn keeps_enough(part: &Part, stored: &StoredShadow, known: &mut HashMap<usize, b
 }
 
 /// The object of a shadow, changed.
-fn changed(
-    part: &Part,
-    subject: Subject,
-    modifications: Vec<Modification>,
-    (known, stored): (KnownShadow, StoredShadow),
-) -> Item {
-    match subject.with(part, &modifications, &stored) {
+fn changed(part: &Part, subject: Subject, modifications: Vec<Modification>, snapshot: Box<Snapshot>) -> Item {
+    match subject.with(part, &modifications, &snapshot.stored) {
         Item::Object(found) => {
-            let made_from = Some(Box::new(MadeFrom { subject, modifications, known, stored }));
+            let made_from = Some(Box::new(MadeFrom { subject, modifications, snapshot }));
             Item::Object(FoundObject { made_from, ..found })
         }
         item => item,
@@ -299,10 +312,10 @@ fn found(part: &Part, subject: Subject, read: Result<Option<ResourceObject>, Err
 }
 
 /// What is known of an object where the resource cannot be read: its shadow has to do.
-fn unread(part: &Part, subject: Subject, modifications: Vec<Modification>, stored: Option<(KnownShadow, StoredShadow)>) -> Item {
-    match stored {
-        Some(stored) if !modifications.is_empty() && !subject.is_renamed_by(&modifications) => {
-            changed(part, subject, modifications, stored)
+fn unread(part: &Part, subject: Subject, modifications: Vec<Modification>, snapshot: Option<Box<Snapshot>>) -> Item {
+    match snapshot {
+        Some(snapshot) if !modifications.is_empty() && !subject.is_renamed_by(&modifications) => {
+            changed(part, subject, modifications, snapshot)
         }
         _ => Item::Failed(FailedItem {
             object: subject.identifier.to_string(),

@@ -97,7 +97,12 @@ impl ErrorHandling {
 
     /// Whether any failure leads to another try, for which its object needs a shadow.
     pub(crate) fn retries(&self) -> bool {
-        self.entries.iter().any(|entry| matches!(entry.reaction, Reaction::Retry(_)))
+        self.retried_at().is_some()
+    }
+
+    /// The place of the first entry by which a failure leads to another try.
+    pub(crate) fn retried_at(&self) -> Option<&Place> {
+        self.entries.iter().find(|entry| matches!(entry.reaction, Reaction::Retry(_))).map(|entry| &entry.place)
     }
 }
 

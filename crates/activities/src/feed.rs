@@ -1,14 +1,37 @@
 //! Reading a source of changes ahead of whoever processes them.
 
 use std::future::Future;
+use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 
 /// What a task of its own reads from a source. Reading ends with this.
 pub(crate) struct Feed<T> {
     receive: mpsc::Receiver<T>,
     task: JoinHandle<()>,
+}
+
+/// How many bytes may be in memory of what is read ahead and not done with: few big messages, or many small ones.
+pub(crate) struct Budget {
+    bytes: usize,
+    left: Arc<Semaphore>,
+}
+
+/// A part of a budget, for as long as this is kept.
+pub(crate) type Held = Option<OwnedSemaphorePermit>;
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { bytes, left: Arc::new(Semaphore::new(bytes)) }
+    }
+
+    /// Waits until so many bytes are left. What is bigger than everything waits for everything.
+    pub(crate) async fn hold(&self, bytes: usize) -> Held {
+        let bytes = u32::try_from(bytes.min(self.bytes)).unwrap_or(u32::MAX);
+        // Nobody closes it.
+        Arc::clone(&self.left).acquire_many_owned(bytes).await.ok()
+    }
 }
 
 impl<T: Send + 'static> Feed<T> {
@@ -43,5 +66,28 @@ impl<T: Send + 'static> Feed<T> {
 impl<T> Drop for Feed<T> {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_waits_until_something_is_done_with() {
+        let budget = Budget::new(100);
+        let hold = |bytes| budget.hold(bytes).now_or_never().flatten();
+        let (first, second) = (hold(60), hold(40));
+        assert!(first.is_some() && second.is_some() && hold(1).is_none());
+        // Of some, it is not known how big they are.
+        assert!(hold(0).is_some());
+        drop(first);
+        assert!(hold(61).is_none());
+        assert!(hold(60).is_some());
+        assert!(hold(1_000_000).is_none());
+        drop(second);
+        assert!(hold(1_000_000).is_some());
     }
 }

@@ -7,6 +7,7 @@
 //! [`prepare`] reads nothing but definitions and the resource's schema, and refuses whatever is wrong with them;
 //! [`execute`] does the work and always gives a [`RunReport`]; [`explain`] says what would be done.
 
+mod ahead;
 mod changes;
 mod connectors;
 mod engine;
@@ -48,4 +49,4 @@ pub use report::{
     TaskState, TokenMove, Transition,
 };
 pub use run::{Control, execute};
-pub use tokens::{token_keys, token_of_text, token_text};
+pub use tokens::{Position, token_of_text, token_text};

@@ -7,17 +7,18 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use tidelock_connector_api::{AsyncUpdates, Delivery, Error, Listening, MessageId, OnFailure, Token};
+use futures::{FutureExt, StreamExt};
+use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, ErrorKind, Listening, MessageId, OnFailure, Token};
 use tidelock_model::{Diagnostic, Place};
 use tidelock_repo::{Batch, InboxEntry, InboxMarks};
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, unconstrained};
 
+use crate::ahead;
 use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
-use crate::feed::Feed;
+use crate::feed::{Budget, Feed, Held};
 use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
@@ -40,13 +41,19 @@ const FIRST_CONNECTION: Duration = Duration::from_secs(30);
 /// How often it is looked whether it is there.
 const LOOK: Duration = Duration::from_millis(20);
 
+/// How many messages are read ahead at once.
+const AT_ONCE: usize = 500;
+
 /// The longest wait before a message is tried again.
 const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How many bytes the messages have at most that are with us, and not taken over. Their changes, as we keep them, take a few times as much.
+const BYTES_AHEAD: usize = 16 << 20;
 
 /// What the reader sends.
 enum Arrived {
     /// A message, with its changes.
-    Message(Delivery, Vec<Incoming>),
+    Message(Delivery, Vec<Incoming>, Held),
     /// The source broke off.
     Failed(Error),
 }
@@ -65,7 +72,7 @@ pub(crate) async fn listen(run: &mut Run<'_>, part: &Arc<Part>, following: &Foll
 }
 
 async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, source: &dyn AsyncUpdates) -> Result<End, RunError> {
-    let token = run.original.tokens(&following.key).await?.into_iter().next();
+    let token = following.position.tokens(&*run.original).await?.into_iter().next();
     if let Some(token) = &token {
         let before = Some(token_text(&token.value));
         run.report(part).token = Some(TokenMove { before: before.clone(), after: before });
@@ -80,7 +87,6 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         inbox,
         on_failure: source.on_failure(),
         settles: part.mode == Mode::Full,
-        left_behind: false,
         acknowledging: JoinSet::new(),
         stride: Stride::default(),
         kept: Vec::new(),
@@ -105,6 +111,9 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
     run.report(part).listening = Some(source.status().into());
     listener.finish().await;
     feed.stop().await;
+    if part.mode != Mode::Full && !listener.kept.is_empty() {
+        run.notes.push(kept(listener.kept.len(), part));
+    }
     drop(listener);
     Ok(end)
 }
@@ -112,29 +121,85 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
 /// Reads messages, and checks their changes.
 async fn read(part: &Part, token: Option<Token>, send: mpsc::Sender<Arrived>) {
     let Some(source) = part.connector.async_updates() else { return };
+    let budget = Budget::new(BYTES_AHEAD);
     let mut stream = source.deliveries_after(token);
-    while let Some(delivery) = stream.next().await {
-        let arrived = match delivery {
-            Ok(mut delivery) => {
-                let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
-                    Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
-                    Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
-                };
-                Arrived::Message(delivery, changes)
-            }
-            Err(error) => Arrived::Failed(error),
-        };
-        let is_last = matches!(arrived, Arrived::Failed(_));
-        // Nobody listening is nobody's loss: what is not settled comes again.
-        if send.send(arrived).await.is_err() || is_last {
+    let mut over = None;
+    loop {
+        let deliveries = next(&mut stream, &budget, &mut over, part.chunk.min(AT_ONCE)).await;
+        if deliveries.is_empty() {
             return;
         }
+        let mut arrived: Vec<Arrived> = deliveries.into_iter().map(|(delivery, held)| take(part, delivery, held)).collect();
+        let changes = arrived.iter_mut().flat_map(|arrived| match arrived {
+            Arrived::Message(_, changes, _) => changes.as_mut_slice(),
+            Arrived::Failed(_) => &mut [],
+        });
+        if let Err(error) = ahead::read(part, changes).await {
+            // Who reads it in its turn will hear of it.
+            tracing::debug!(%error, "nothing was read ahead");
+        }
+        for arrived in arrived {
+            let is_last = matches!(arrived, Arrived::Failed(_));
+            // Nobody listening is nobody's loss: what is not settled comes again.
+            if send.send(arrived).await.is_err() || is_last {
+                return;
+            }
+        }
+    }
+}
+
+/// The messages that there are by now, so many at most, and no more bytes than may be in memory; waits only where there is none. `over` is
+/// the one that was too much.
+async fn next(
+    stream: &mut BoxStream<'_, Result<Delivery, Error>>,
+    budget: &Budget,
+    over: &mut Option<Result<Delivery, Error>>,
+    most: usize,
+) -> Vec<(Result<Delivery, Error>, Held)> {
+    let size = |delivery: &Result<Delivery, Error>| delivery.as_ref().map_or(0, |delivery| delivery.size);
+    let mut some = Vec::new();
+    let first = match over.take() {
+        Some(first) => Some(first),
+        None => stream.next().await,
+    };
+    let Some(first) = first else { return some };
+    let held = budget.hold(size(&first)).await;
+    some.push((first, held));
+    while some.len() < most
+        && let Some(Some(delivery)) = unconstrained(stream.next()).now_or_never()
+    {
+        match unconstrained(budget.hold(size(&delivery))).now_or_never() {
+            Some(held) => some.push((delivery, held)),
+            None => {
+                *over = Some(delivery);
+                break;
+            }
+        }
+    }
+    some
+}
+
+/// Checks the changes of a message.
+fn take(part: &Part, delivery: Result<Delivery, Error>, held: Held) -> Arrived {
+    match delivery {
+        Ok(mut delivery) => {
+            let changes = match std::mem::replace(&mut delivery.changes, Ok(Vec::new())) {
+                Ok(changes) => changes.into_iter().map(|change| changes::take(part, change)).collect(),
+                Err(error) => vec![changes::failed(&named(&delivery), None, error.kind().into(), error.full_message())],
+            };
+            Arrived::Message(delivery, changes, held)
+        }
+        Err(error) => Arrived::Failed(error),
     }
 }
 
 /// What people call a message: nothing of its content.
 fn named(delivery: &Delivery) -> String {
-    delivery.id.as_ref().map_or_else(|| "a message without an identity".to_owned(), |id| format!("message {}", id.0))
+    match (&delivery.id, &delivery.name) {
+        (Some(id), _) => format!("message {}", id.0),
+        (None, Some(name)) => format!("a message without an identity: {name}"),
+        (None, None) => "a message without an identity".to_owned(),
+    }
 }
 
 /// For how long nothing has arrived. A source that is still being connected to for the first time is given the time for that: a
@@ -176,6 +241,17 @@ impl Quiet {
     }
 }
 
+/// A word on messages that were looked at and stay with the source.
+fn kept(many: usize, part: &Part) -> Diagnostic {
+    let mode = part.mode.as_str();
+    let message =
+        format!("in the mode '{mode}' messages stay with their source: {many} of them have arrived, and there may be more");
+    Diagnostic::info("messages-kept", &part.place, message).with_help(
+        "a source hands out no more than so many messages (its 'prefetch') before the first ones are acknowledged: raise that to \
+         look at more of them; the mode 'full' takes over all",
+    )
+}
+
 /// Nothing has arrived for as long as was wanted: either there is nothing, or it cannot arrive.
 fn idle_end(status: Listening, place: &Place) -> End {
     match status {
@@ -197,6 +273,24 @@ fn closed_end(status: Listening, place: &Place) -> End {
     }
 }
 
+/// A message that failed is still with the source, which does not take the rejection. What comes after it may be about the same
+/// object, so it has to wait: were it applied now, the message would undo it when it comes again.
+fn not_rejected(message: &str, error: &Error, place: &Place) -> End {
+    let (status, help) = match error.kind() {
+        ErrorKind::Unreachable | ErrorKind::Throttled | ErrorKind::OutcomeUnknown => (
+            RunStatus::TemporaryError,
+            "run the task again when the source is back: the message comes again, and is tried, or rejected, then",
+        ),
+        _ => (
+            RunStatus::PermanentError,
+            "see to it that the source takes rejected messages (its dead-letter target must exist, and be open to the account), then \
+             run the task again",
+        ),
+    };
+    let text = format!("{message} failed, and could not be rejected: {}", error.full_message());
+    End::Broken(status, Box::new(Diagnostic::error("not-rejected", place, text).with_help(help)))
+}
+
 /// Somebody who takes messages over.
 struct Listener<'a> {
     part: &'a Arc<Part>,
@@ -205,8 +299,6 @@ struct Listener<'a> {
     on_failure: OnFailure,
     /// Whether messages are settled. Where nothing is kept of what is done, they stay with the source.
     settles: bool,
-    /// Whether a message was left behind that was not settled: no token may pass it.
-    left_behind: bool,
     acknowledging: JoinSet<()>,
     stride: Stride,
     /// Messages that stay with the source.
@@ -221,6 +313,8 @@ struct Group {
     watermark: Watermark,
     /// The changes that are to be taken over, each with the number of its message.
     pending: VecDeque<(usize, Incoming)>,
+    /// What they have of the budget, until all of them are taken over.
+    held: Vec<Held>,
 }
 
 /// A message, until it is settled.
@@ -236,7 +330,7 @@ impl Listener<'_> {
         let mut group = Group::default();
         for one in arrived {
             match one {
-                Arrived::Message(delivery, changes) => {
+                Arrived::Message(delivery, changes, held) => {
                     // A message that comes again has to see what became of it before.
                     if delivery.id.as_ref().is_some_and(|id| group.has(id))
                         && let Some(end) = self.take_group(run, std::mem::take(&mut group)).await?
@@ -246,6 +340,7 @@ impl Listener<'_> {
                     }
                     let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
                     group.add(delivery, changes, settled);
+                    group.held.push(held);
                 }
                 Arrived::Failed(error) => {
                     let end = self.take_group(run, group).await?;
@@ -262,7 +357,7 @@ impl Listener<'_> {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
         }
         if self.settles
-            && let Some(token) = self.reached(&group).filter(|token| !is_stored(run, self.part, token))
+            && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
         {
             // The last messages had nothing to commit their token with.
             let token = Some(change(self.part, self.following, token));
@@ -331,7 +426,7 @@ impl Listener<'_> {
         owners: &[usize],
         on_stop: OnStop,
     ) -> Result<Worked, RunError> {
-        let (part, following, settles, left_behind) = (self.part, self.following, self.settles, self.left_behind);
+        let (part, following, settles) = (self.part, self.following, self.settles);
         let known: &Group = group;
         let mark = |settled: usize, batch: &mut Batch| {
             if settles {
@@ -340,8 +435,7 @@ impl Listener<'_> {
                 if !messages.is_empty() {
                     batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
                 }
-                let token = known.watermark.reached(owners).filter(|_| !left_behind);
-                batch.token = token.map(|token| change(part, following, token));
+                batch.token = known.watermark.reached(owners).map(|token| change(part, following, token));
             }
         };
         let worked = run.work_with(part, work, on_stop, &mark).await?;
@@ -376,11 +470,6 @@ impl Listener<'_> {
         });
     }
 
-    /// The token behind the messages of which nothing is left.
-    fn reached<'g>(&self, group: &'g Group) -> Option<&'g Token> {
-        group.watermark.reached(&[]).filter(|_| !self.left_behind)
-    }
-
     /// Whether a failure is tried again.
     fn retries(&self) -> bool {
         self.settles && matches!(self.on_failure, OnFailure::Retry { .. })
@@ -397,14 +486,13 @@ impl Listener<'_> {
             return Ok(None);
         }
         let id = delivery.id.clone();
+        let message = named(&delivery);
         if let Err(error) = delivery.reject(&reason(&stop.error)).await {
-            tracing::warn!(error = error.full_message(), "a message was not rejected: it may come again");
-            self.left_behind = true;
-            return Ok(None);
+            return Ok(Some(not_rejected(&message, &error, &self.part.place)));
         }
         group.watermark.close(failed);
         let inbox = id.map(|id| InboxMarks { resource: self.part.resource.clone(), messages: vec![InboxEntry::settled(id.0)] });
-        let token = self.reached(group).map(|token| change(self.part, self.following, token));
+        let token = group.watermark.reached(&[]).map(|token| change(self.part, self.following, token));
         for mark in inbox.iter().flat_map(|inbox| &inbox.messages) {
             self.inbox.note(mark.clone());
         }
@@ -527,5 +615,33 @@ impl From<Listening> for report::Listening {
             Listening::Reconnecting => Self::Reconnecting,
             Listening::Down => Self::Down,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tidelock_connector_api::{Acknowledge, Result, async_trait};
+
+    use super::*;
+
+    struct Nothing;
+
+    #[async_trait]
+    impl Acknowledge for Nothing {
+        async fn acknowledge(self: Box<Self>) -> Result<()> {
+            Ok(())
+        }
+
+        async fn reject(self: Box<Self>, _reason: &str) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_message_is_called_by_its_identity_or_where_it_can_be_found() {
+        let delivery = |id: Option<&str>| Delivery::new(id.map(|id| MessageId(id.into())), Ok(Vec::new()), Box::new(Nothing));
+        assert_eq!(named(&delivery(Some("17")).with_name("delivery 3")), "message 17");
+        assert_eq!(named(&delivery(None).with_name("delivery 3")), "a message without an identity: delivery 3");
+        assert_eq!(named(&delivery(None)), "a message without an identity");
     }
 }

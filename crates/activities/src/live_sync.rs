@@ -7,7 +7,7 @@ use std::time::Instant;
 use futures::StreamExt;
 use tidelock_connector_api::{ChangesRequest, Error, ErrorKind, LiveSync, SyncEvent, Token, TokenPrecision};
 use tidelock_model::{Diagnostic, Place};
-use tidelock_repo::{Batch, Remaining, SeenMark, ShadowFilter, ShadowRef, SyncLevel, TokenChange};
+use tidelock_repo::{Batch, Remaining, SeenMark, ShadowFilter, ShadowRef, StoredToken, SyncLevel, TokenChange};
 use tokio::sync::mpsc;
 
 use crate::changes::{self, Incoming, Stride};
@@ -18,8 +18,11 @@ use crate::report::{Mode, RunStatus, TokenMove};
 use crate::run::{End, OnStop, Run};
 use crate::shadows;
 use crate::synchronize::Work;
-use crate::tokens::{Following, token_text};
+use crate::tokens::{Earlier, Following, Why, token_text};
 use crate::watermark::Watermark;
+
+/// How many changes are checked together, at most.
+const GROUP: usize = 64;
 
 /// What the reader sends.
 enum Pulled {
@@ -40,7 +43,6 @@ pub(crate) async fn synchronize(run: &mut Run<'_>, part: &Arc<Part>, following: 
     let began = Instant::now();
     run.begin(&part.path, None);
     let end = follow(run, part, following).await?;
-    clear_away(run, part).await?;
     run.end(&part.path, began, &end);
     run.save().await?;
     Ok(end)
@@ -48,11 +50,32 @@ pub(crate) async fn synchronize(run: &mut Run<'_>, part: &Arc<Part>, following: 
 
 async fn follow(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> Result<End, RunError> {
     let Some(live) = part.connector.live_sync() else { return Ok(End::of_error(&no_live_sync(), &part.place)) };
-    let stored = run.original.tokens(&following.key).await?.into_iter().next();
+    let repo = Arc::clone(&run.original);
+    let held = following.position.held(&*repo).await?;
+    let stored = held.tokens.into_iter().next();
     let before = stored.as_ref().map(|stored| token_text(&stored.value));
     run.report(part).token = Some(TokenMove { before: before.clone(), after: before });
-    let Some(stored) = stored else { return begin(run, part, following, live).await };
+    let end = match stored {
+        None => begin(run, part, following, live, &held.others).await?,
+        Some(stored) => {
+            if let Some(earlier) = held.of.filter(|earlier| earlier.why == Why::Wider) {
+                run.notes.push(goes_on(following, earlier, &part.place));
+            }
+            go_on(run, part, following, live, stored).await?
+        }
+    };
+    clear_away(run, part, following, held.of).await?;
+    Ok(end)
+}
 
+/// Takes over the changes since a token.
+async fn go_on(
+    run: &mut Run<'_>,
+    part: &Arc<Part>,
+    following: &Following,
+    live: &dyn LiveSync,
+    stored: StoredToken,
+) -> Result<End, RunError> {
     let mut request = ChangesRequest::new(Token::new(stored.value));
     if let Some(class) = &part.set.class {
         request = request.with_class(Arc::clone(&class.name));
@@ -77,8 +100,14 @@ async fn follow(run: &mut Run<'_>, part: &Arc<Part>, following: &Following) -> R
     Ok(end)
 }
 
-/// The first run takes the token of this moment.
-async fn begin(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, live: &dyn LiveSync) -> Result<End, RunError> {
+/// The first run takes the token of this moment. The tokens of these other object sets are no help to it.
+async fn begin(
+    run: &mut Run<'_>,
+    part: &Arc<Part>,
+    following: &Following,
+    live: &dyn LiveSync,
+    others: &[Box<str>],
+) -> Result<End, RunError> {
     if following.moves {
         let class = part.set.class.as_ref().map(|class| &*class.name);
         match live.current_token(class).await {
@@ -97,12 +126,53 @@ async fn begin(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, live:
         false => "run the task in the mode 'full'",
     };
     run.notes.push(Diagnostic::info("first-token", &part.place, message).with_help(help));
+    if !others.is_empty() {
+        run.notes.push(begins_beside(following, others, &part.place));
+    }
     Ok(End::Complete)
 }
 
-/// Tells the connector what it need not keep any longer, once the token has moved.
-async fn clear_away(run: &mut Run<'_>, part: &Arc<Part>) -> Result<(), RunError> {
-    let has_moved = run.report(part).token.as_ref().is_some_and(|token| token.before != token.after);
+/// A warning that what other object sets have taken over is not what this one needs.
+fn begins_beside(following: &Following, others: &[Box<str>], place: &Place) -> Diagnostic {
+    let message = format!(
+        "the object set '{}' is new, and begins at this moment; tokens are there of '{}', and what has changed since these is not \
+         taken over",
+        following.position.key.set,
+        others.join("', '")
+    );
+    Diagnostic::warning("other-tokens", place, message).with_help(
+        "if this task goes on with the work of another one, or its object set was changed, run a reconciliation now: it finds what \
+         has changed in between; a new task beside others needs nothing",
+    )
+}
+
+/// A word on whose token an object set begins with that has none.
+fn goes_on(following: &Following, earlier: &Earlier, place: &Place) -> Diagnostic {
+    let message = format!(
+        "the object set '{}' had no synchronization token: it goes on from that of '{}', which has all of its objects",
+        following.position.key.set, earlier.key.set
+    );
+    Diagnostic::info("token-of-wider-set", place, message).with_help(
+        "from now on it has its own; `tidelock token reset TASK` would let it begin at the moment of its next run instead",
+    )
+}
+
+/// Tells the connector what it need not keep any longer, once the token has moved, or has become that of another object set.
+async fn clear_away(
+    run: &mut Run<'_>,
+    part: &Arc<Part>,
+    following: &Following,
+    earlier: Option<&Earlier>,
+) -> Result<(), RunError> {
+    let mut has_moved = run.report(part).token.as_ref().is_some_and(|token| token.before != token.after);
+    if let Some(earlier) = earlier.filter(|earlier| earlier.why == Why::Respelt)
+        && !run.original.tokens(&following.position.key).await?.is_empty()
+    {
+        // Nobody asks for it under that name any more.
+        let token = Some(TokenChange { key: earlier.key.clone(), value: None, at: part.now(), run: part.run });
+        run.original.commit(Batch { token, ..Batch::default() }).await?;
+        has_moved = true;
+    }
     let Some(live) = part.connector.live_sync().filter(|_| has_moved) else { return Ok(()) };
     let tokens = run.original.tokens_of(&part.resource).await?;
     let tokens: Vec<Token> = tokens.into_iter().map(|stored| Token::new(stored.value)).collect();
@@ -114,28 +184,43 @@ async fn clear_away(run: &mut Run<'_>, part: &Arc<Part>) -> Result<(), RunError>
 }
 
 /// Reads changes, and checks them.
-async fn read(part: &Part, request: ChangesRequest, most: Option<u64>, send: mpsc::Sender<Pulled>) {
+async fn read(part: &Arc<Part>, request: ChangesRequest, most: Option<u64>, send: mpsc::Sender<Pulled>) {
     let Some(live) = part.connector.live_sync() else { return };
-    let mut stream = live.changes(request);
+    // Checking needs nobody else, so that several groups can be checked at once; they are sent in order.
+    let groups = live.changes(request).ready_chunks(part.chunk.min(GROUP)).map(|events| {
+        let part = Arc::clone(part);
+        async move { tokio::spawn(async move { events.into_iter().map(|event| take(&part, event)).collect::<Vec<_>>() }).await }
+    });
+    let mut groups = std::pin::pin!(groups.buffered(part.workers.max(1)));
     let mut count = 0;
-    while let Some(event) = stream.next().await {
-        let pulled = match event {
-            Ok(SyncEvent::Change(change, token)) => Pulled::Change(changes::take(part, change), token),
-            Ok(SyncEvent::Present(identifiers)) => Pulled::Present(identifiers),
-            Ok(SyncEvent::End(token)) => Pulled::End(token),
-            Err(error) if error.kind() == ErrorKind::InvalidData => Pulled::Change(changes::unreadable(part, &error), None),
-            Err(error) => Pulled::Failed(error),
-        };
-        let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
-        count += u64::from(matches!(pulled, Pulled::Change(..)));
-        // Nobody listening is nobody's loss.
-        if send.send(pulled).await.is_err() || is_last {
-            return;
+    while let Some(group) = groups.next().await {
+        let group = group.unwrap_or_else(|panic| {
+            vec![Pulled::Failed(Error::new(ErrorKind::Unexpected, "checking changes failed").with_source(panic))]
+        });
+        for pulled in group {
+            let is_last = matches!(pulled, Pulled::End(_) | Pulled::Failed(_));
+            // What the token does not pass makes no batch: the next one would begin with the same again, and never come to the end.
+            count += u64::from(matches!(&pulled, Pulled::Change(_, token) if token.is_some()));
+            // Nobody listening is nobody's loss.
+            if send.send(pulled).await.is_err() || is_last {
+                return;
+            }
+            if most.is_some_and(|most| count >= most) {
+                let _ = send.send(Pulled::Enough).await;
+                return;
+            }
         }
-        if most.is_some_and(|most| count >= most) {
-            let _ = send.send(Pulled::Enough).await;
-            return;
-        }
+    }
+}
+
+/// Checks what came.
+fn take(part: &Part, event: Result<SyncEvent, Error>) -> Pulled {
+    match event {
+        Ok(SyncEvent::Change(change, token)) => Pulled::Change(changes::take(part, change), token),
+        Ok(SyncEvent::Present(identifiers)) => Pulled::Present(identifiers),
+        Ok(SyncEvent::End(token)) => Pulled::End(token),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Pulled::Change(changes::unreadable(part, &error), None),
+        Err(error) => Pulled::Failed(error),
     }
 }
 
@@ -284,7 +369,7 @@ impl Run<'_> {
 }
 
 pub(crate) fn change(part: &Part, following: &Following, token: &Token) -> TokenChange {
-    TokenChange { key: following.key.clone(), value: Some(token.as_bytes().into()), at: part.now(), run: part.run }
+    TokenChange { key: following.position.key.clone(), value: Some(token.as_bytes().into()), at: part.now(), run: part.run }
 }
 
 fn broken_off(place: &Place) -> End {

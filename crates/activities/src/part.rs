@@ -14,6 +14,7 @@ use tidelock_resolver::fingerprint::Salt;
 use tidelock_resolver::object_set::{ActivityKind, FailedSelection, ObjectSet, ShadowScope};
 use tidelock_resolver::policy::ResourcePolicy;
 
+use crate::ahead::Commits;
 use crate::engine::Engine;
 use crate::error_handling::ErrorHandling;
 use crate::report::Mode;
@@ -94,6 +95,8 @@ pub(crate) struct Part {
     pub(crate) chunk: usize,
     /// How many tasks share what can be shared.
     pub(crate) workers: usize,
+    /// What it has committed so far.
+    pub(crate) commits: Commits,
     /// When the activity began that this is a part of. Seen marks are always later, whatever the clock says.
     pub(crate) started: Timestamp,
 }

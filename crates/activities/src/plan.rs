@@ -233,14 +233,8 @@ impl<'a> Planner<'_, 'a> {
 
     fn full_only(&self, settings: &Settings, work: &Work, mode: Mode) -> Diagnostic {
         let place = settings.mode.as_ref().filter(|_| self.mode.is_none()).map_or(&work.place, |mode| &mode.place);
-        let name = match mode {
-            Mode::Full => "full",
-            Mode::Preview => "preview",
-            Mode::DryRun => "dryRun",
-            Mode::None => "none",
-        };
-        Diagnostic::error("not-supported", place, format!("{} cannot be run in the mode '{name}'", work.kind))
-            .with_help("run it in the mode 'full'")
+        let message = format!("{} cannot be run in the mode '{}'", work.kind, mode.as_str());
+        Diagnostic::error("not-supported", place, message).with_help("run it in the mode 'full'")
     }
 
     fn mode_of(&self, settings: &Settings) -> Result<Mode, Diagnostic> {

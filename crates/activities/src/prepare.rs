@@ -12,14 +12,16 @@ use tidelock_resolver::object_set::{self, ActivityKind, FailedObjects, ObjectSet
 use tidelock_resolver::policy::ResourcePolicy;
 use tidelock_resolver::{cached, compile, correlate, fingerprint};
 
+use crate::ahead::Commits;
 use crate::connectors::{OpenError, ResourceEntry};
 use crate::engine::Engine;
 use crate::error::RunError;
+use crate::error_handling::ErrorHandling;
 use crate::part::{self, Part};
 use crate::plan::{Outline, Plan, PlannedStep, plan};
 use crate::report::{ActivityReport, Counts, Mode, RunReport, RunStatus, Status, TaskRef, TaskState};
 use crate::run::{End, Run};
-use crate::tokens::Following;
+use crate::tokens::{Following, Pace, Position};
 use crate::trigger_scan::{self, Scan};
 use crate::unused;
 
@@ -78,14 +80,14 @@ pub(crate) struct Step {
     pub(crate) skipped: bool,
     /// How old shadows are that a cleanup is for.
     pub(crate) interval: Option<tidelock_model::definition::Duration>,
-    /// How changes are followed, by activities that take them over.
+    /// How changes are followed, by activities that take them over; none where the resource cannot be used now.
     pub(crate) following: Option<Following>,
     /// The objects as the definition has them.
     pub(crate) given: ResourceObjectSet,
     /// Where to find them.
     pub(crate) reach: Reach,
     workers: usize,
-    errors: crate::error_handling::ErrorHandling,
+    errors: ErrorHandling,
 }
 
 /// Where the objects of a step are.
@@ -252,19 +254,23 @@ impl Opening<'_> {
                 .with_help("add 'interval', such as P30D: shadows that were not met for so long are looked after");
             return Err(refused(diagnostics, error));
         }
-        let following = Following::new(work, &given, mode).map_err(|error| refused(diagnostics, error))?;
+        let pace = Pace::new(work, mode).map_err(|error| refused(diagnostics, error))?;
+        let mut following = None;
         let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place).clone();
         let scope = match self.target(&oid, &place, diagnostics).await? {
             Err(unusable) => Err(unusable),
             Ok(target) => {
                 let set = resolve(activity, &given, &target.policy, profile, diagnostics)?;
-                if let Err(error) = can_follow(activity, &target, &set, work, &given) {
+                if let Err(error) =
+                    can_follow(activity, &target, &set, work, &given).and_then(|()| can_retry(activity, &target, &errors))
+                {
                     if !self.explaining {
                         return Err(refused(diagnostics, error));
                     }
                     // Which objects are meant can be said all the same.
                     diagnostics.push(Diagnostic { severity: Severity::Warning, ..error });
                 }
+                following = pace.map(|pace| pace.from(Position::new(activity, &given, &set, &target)));
                 Ok(StepScope { target, set })
             }
         };
@@ -424,7 +430,7 @@ fn can_follow(
     given: &ResourceObjectSet,
 ) -> Result<(), Diagnostic> {
     let place = given.resource_ref.as_ref().map_or(&given.place, |reference| &reference.place);
-    let name = target.resource.name.as_ref().map_or_else(|| target.oid.to_string(), |name| name.value.clone());
+    let name = name_of(target);
     if activity == ActivityKind::AsynchronousUpdate && target.connector.async_updates().is_none() {
         let message = format!("the resource '{name}' does not send changes");
         return Err(Diagnostic::error("not-supported", place, message).with_help(
@@ -450,6 +456,26 @@ fn can_follow(
         return Err(Diagnostic::error("batch-size-without-precise-token", &size.place, message).with_help("remove 'batchSize'"));
     }
     Ok(())
+}
+
+/// Whether an object that fails can be tried again later, where that is wanted. It is read for that; the change that failed is not
+/// kept.
+fn can_retry(activity: ActivityKind, target: &Target, errors: &ErrorHandling) -> Result<(), Diagnostic> {
+    let follows = matches!(activity, ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate);
+    let Some(place) = errors.retried_at().filter(|_| follows && !target.connector.can_read()) else { return Ok(()) };
+    let name = name_of(target);
+    let message = format!(
+        "'retryLater' cannot be used: objects of the resource '{name}' cannot be read, so that a change that failed would be lost"
+    );
+    Err(Diagnostic::error("retry-without-read", place, message).with_help(
+        "let the source keep the message: remove 'retryLater', and say 'retry' or 'skipUpdate' in the 'errorHandlingAction' of the \
+         connector; or make the queue the 'additionalConnector' of a resource whose objects can be read",
+    ))
+}
+
+/// What people call a resource.
+fn name_of(target: &Target) -> String {
+    target.resource.name.as_ref().map_or_else(|| target.oid.to_string(), |name| name.value.clone())
 }
 
 /// Objects that are not read are known by what their shadows keep, and that may be too little to react to.
@@ -482,6 +508,22 @@ impl Prepared {
     #[must_use]
     pub fn task_oid(&self) -> Option<&Oid> {
         self.task_oid.as_ref()
+    }
+
+    /// How far changes have been taken over, for each activity that does that, in their order; each position once.
+    ///
+    /// # Errors
+    /// Why that cannot be said now: a resource cannot be used.
+    pub fn positions(&self) -> Result<Vec<&Position>, &Diagnostic> {
+        let mut positions: Vec<&Position> = Vec::new();
+        for step in self.steps.iter().filter(|step| step.follows()) {
+            if let Some(unusable) = step.reach.unusable() {
+                return Err(&unusable.error);
+            }
+            let position = step.following.as_ref().map(|following| &following.position);
+            positions.extend(position.filter(|position| positions.iter().all(|known| known.key != position.key)));
+        }
+        Ok(positions)
     }
 
     /// What is done, to which objects, as text: a realization goes on only for the same.
@@ -524,8 +566,16 @@ impl Prepared {
             salt: fingerprint::salt(&target.policy, channel).with(&purpose),
             chunk: self.chunk,
             workers: step.workers,
+            commits: Commits::default(),
             started: run.record.realization.started_at(&step.group),
         })
+    }
+}
+
+impl Step {
+    /// Whether it takes over changes.
+    pub(crate) const fn follows(&self) -> bool {
+        matches!(self.activity, ActivityKind::LiveSynchronization | ActivityKind::AsynchronousUpdate)
     }
 }
 

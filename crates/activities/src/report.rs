@@ -166,6 +166,19 @@ pub enum Mode {
     None,
 }
 
+impl Mode {
+    /// The name in definitions and reports: `dryRun`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Preview => "preview",
+            Self::DryRun => "dryRun",
+            Self::None => "none",
+        }
+    }
+}
+
 /// How something went.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,6 +9,7 @@ use tidelock_repo::{Batch, IndexedItem, Repo};
 use tidelock_resolver::object_set::ActivityKind;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::Touch;
 use crate::engine::Engine;
 use crate::error::{Category, RunError};
 use crate::error_handling::Tally;
@@ -50,7 +51,7 @@ pub async fn execute(engine: &Engine, prepared: Prepared, task: Oid, control: &C
     let stored = home.task_state(&task).await?;
     let began = engine.clock.now();
     // What takes over changes, or tries again what is due, begins anew each time: it has nothing to go through to the end.
-    let goes_on = prepared.steps.iter().any(|step| step.following.is_none() && matches!(step.reach, Reach::Resource(_)));
+    let goes_on = prepared.steps.iter().any(|step| !step.follows() && matches!(step.reach, Reach::Resource(_)));
     let record = TaskRecord::begin(stored.as_deref().filter(|_| goes_on), of, began);
     let original = Arc::clone(&engine.repo);
     let engine = Engine { repo: Arc::clone(&home), ..engine.clone() };
@@ -143,11 +144,11 @@ impl Run<'_> {
                 return Ok(End::Broken(unusable.run_status, Box::new(unusable.error.clone())));
             }
         };
-        if step.following.is_some() {
+        if step.follows() {
             // Each run is a new one; what the last one did is done.
             self.record.realization.forget(&step.path);
         }
-        if step.activity == ActivityKind::ResourceObjects || step.following.is_some() {
+        if step.activity == ActivityKind::ResourceObjects || step.follows() {
             // Reading starts over whenever it was interrupted, so what counts as not met does too.
             let now = self.engine.clock.now().as_millis();
             self.record.realization.reading_started.insert(step.group.to_string(), now);
@@ -354,7 +355,11 @@ impl Run<'_> {
             activity.token.get_or_insert_default().after = token.value.as_deref().map(token_text);
         }
         decided.batch.task_state = Some((self.task.clone(), record.to_text()));
+        let touch = (!part.meets_once()).then(|| Touch::of(&decided.batch));
         self.engine.repo.commit(decided.batch).await?;
+        if let Some(touch) = touch {
+            part.commits.add(touch);
+        }
         self.record = record;
         self.tally = decided.tally;
         self.done += decided.statistics.total();

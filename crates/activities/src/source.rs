@@ -9,9 +9,10 @@ use tidelock_connector_api::{
 };
 use tidelock_model::Value;
 use tidelock_model::object::{AttributeDefinition, Exclusion, ObjectClass, ResourceObject, ValueType};
-use tidelock_repo::{Fingerprint, KnownShadow, StoredShadow};
+use tidelock_repo::Fingerprint;
 use tokio::sync::mpsc;
 
+use crate::ahead::Snapshot;
 use crate::changes::Subject;
 use crate::error::Category;
 use crate::part::Part;
@@ -69,8 +70,7 @@ pub(crate) struct FoundObject {
 pub(crate) struct MadeFrom {
     pub(crate) subject: Subject,
     pub(crate) modifications: Vec<Modification>,
-    pub(crate) known: KnownShadow,
-    pub(crate) stored: StoredShadow,
+    pub(crate) snapshot: Box<Snapshot>,
 }
 
 /// Why an object cannot be processed.

@@ -1,40 +1,82 @@
 //! Whose a token is, and how tokens are shown to people.
 
+use tidelock_connector_api::AsyncUpdates;
 use tidelock_model::Diagnostic;
-use tidelock_model::definition::{Activity, At, ResourceObjectSet, Task, Work, WorkKind, base64};
-use tidelock_repo::TokenKey;
-use tidelock_resolver::object_set;
+use tidelock_model::definition::{At, ResourceObjectSet, Work, WorkKind, base64};
+use tidelock_repo::{Repo, StoredToken, TokenKey};
+use tidelock_resolver::object_set::{ActivityKind, ObjectSet, Scope};
 
-use crate::error::RunError;
+use crate::prepare::Target;
 use crate::report::Mode;
 
 /// What the text of a token begins with where the token is no text.
 const BASE64: &str = "base64:";
 
+/// The position of whoever pulls the changes of all classes.
+const ALL_CLASSES: &str = "all classes";
+
+/// The position of whoever is told of changes.
+const ALL_PUSHED: &str = "all pushed";
+
+/// What was once the position of both.
+const ALL: &str = "all";
+
+/// How far an activity has taken over the changes of a resource: whose token says it.
+///
+/// Object sets that are spelt differently and come to the same have the same position. So have a live synchronization and an
+/// asynchronous update of all objects where the connector has one token for both; else each has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Whose the token is.
+    pub key: TokenKey,
+    /// Whose it may be as long as this one was never stored, and never reset; the nearest first.
+    earlier: Vec<Earlier>,
+}
+
+/// An object set whose token does for another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Earlier {
+    pub(crate) key: TokenKey,
+    pub(crate) why: Why,
+}
+
+/// Why the token of one object set does for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It is the same set: once, sets were told apart by the words of their definitions.
+    Respelt,
+    /// The same; but what was pulled and what was pushed went by that one alike.
+    Mixed,
+    /// It has all objects of the other set, so that nothing was passed over by it.
+    Wider,
+}
+
+/// What is stored of a position.
+#[derive(Debug)]
+pub(crate) struct Held<'p> {
+    /// The token, and those before it, newest first.
+    pub(crate) tokens: Vec<StoredToken>,
+    /// Whose they are, if they are another object set's.
+    pub(crate) of: Option<&'p Earlier>,
+    /// The object sets with tokens that do not help one that was never followed before.
+    pub(crate) others: Vec<Box<str>>,
+}
+
 /// How an activity follows the changes of a resource.
 #[derive(Clone, Debug)]
 pub(crate) struct Following {
     /// Whose token it moves.
-    pub(crate) key: TokenKey,
+    pub(crate) position: Position,
     /// Whether it moves the token, in the mode in which it is run.
     pub(crate) moves: bool,
     /// The most changes of a run.
     pub(crate) most: Option<u64>,
 }
 
-/// Whose tokens a task moves: of each of its live synchronizations and asynchronous updates, in their order; none of a task that
-/// has neither. Nothing is looked up.
-///
-/// # Errors
-/// [`RunError::Definition`] where an object set names no resource.
-pub fn token_keys(task: &Task) -> Result<Vec<TokenKey>, RunError> {
-    let modern = task.modern();
-    let task = modern.as_ref().map_or(task, |modern| &modern.task);
-    let mut keys = Vec::new();
-    if let Some(activity) = &task.activity {
-        collect(activity, &mut keys).map_err(|error| RunError::definition(vec![error]))?;
-    }
-    Ok(keys)
+/// What a definition says of how changes are followed.
+pub(crate) struct Pace {
+    moves: bool,
+    most: Option<u64>,
 }
 
 /// The text of a token, for people and reports: the token itself where it can be printed, else `base64:` and its bytes.
@@ -59,13 +101,84 @@ pub fn token_of_text(text: &str) -> Option<Box<[u8]>> {
     }
 }
 
-impl Following {
+impl Position {
+    /// The position of an activity that follows this set, which came to that.
+    pub(crate) fn new(activity: ActivityKind, given: &ResourceObjectSet, set: &ObjectSet, target: &Target) -> Self {
+        let key = |text: String| TokenKey { resource: target.oid.clone(), set: text.into() };
+        let pushes = target.connector.async_updates();
+        let shares = pushes.is_some_and(AsyncUpdates::continues_live_sync);
+        if activity == ActivityKind::AsynchronousUpdate {
+            let all = if shares { ALL_CLASSES } else { ALL_PUSHED };
+            return Self { key: key(all.into()), earlier: vec![Earlier { key: key(ALL.into()), why: Why::Mixed }] };
+        }
+        let Some(class) = &set.class else {
+            let why = if pushes.is_some() && !shares { Why::Mixed } else { Why::Respelt };
+            return Self { key: key(ALL_CLASSES.into()), earlier: vec![Earlier { key: key(ALL.into()), why }] };
+        };
+
+        let kind = given.kind.as_ref().map(|kind| format!("kind={}", kind.value));
+        let written = given.intent.as_ref().map(|intent| format!("intent={}", intent.value));
+        let objectclass = given.objectclass.as_ref().map(|class| format!("objectclass={}", class.value.local()));
+        let class = format!("class={}", class.name);
+        // Without a kind, the intent means nothing.
+        let intent = written.clone().filter(|_| kind.is_some());
+        let is_default = matches!(set.scope, Scope::Type(at) if target.policy.types.get(at).is_some_and(|t| t.default_for_kind));
+        let mut position = Self { key: key(words([Some(&class), kind.as_ref(), intent.as_ref()])), earlier: Vec::new() };
+        let mut or = |why, text: String| position.earlier.push(Earlier { key: key(text), why });
+        or(Why::Respelt, words([kind.as_ref(), written.as_ref(), objectclass.as_ref()]));
+        if intent.is_some() {
+            or(Why::Wider, words([Some(&class), kind.as_ref()]));
+            // Which class a kind alone stood for was not written down.
+            if is_default {
+                or(Why::Wider, words([kind.as_ref(), objectclass.as_ref()]));
+                or(Why::Wider, words([kind.as_ref()]));
+            }
+        }
+        if kind.is_some() {
+            or(Why::Wider, class.clone());
+            or(Why::Wider, format!("object{class}"));
+        }
+        position.earlier.dedup();
+        position
+    }
+
+    /// The token, and those before it, newest first; none where the activity has not begun, or the token was reset.
+    ///
+    /// # Errors
+    /// Failures of the repository.
+    pub async fn tokens(&self, repo: &dyn Repo) -> Result<Vec<StoredToken>, tidelock_repo::Error> {
+        Ok(self.held(repo).await?.tokens)
+    }
+
+    pub(crate) async fn held(&self, repo: &dyn Repo) -> Result<Held<'_>, tidelock_repo::Error> {
+        let mut held = Held { tokens: repo.tokens(&self.key).await?, of: None, others: Vec::new() };
+        if !held.tokens.is_empty() {
+            return Ok(held);
+        }
+        let sets = repo.token_sets(&self.key.resource).await?;
+        // One that was reset begins anew, whatever others have.
+        if sets.iter().any(|known| known.set == self.key.set) {
+            return Ok(held);
+        }
+        let has_token = |earlier: &&Earlier| sets.iter().any(|known| known.has_token && known.set == earlier.key.set);
+        match self.earlier.iter().find(has_token) {
+            Some(earlier) => (held.tokens, held.of) = (repo.tokens(&earlier.key).await?, Some(earlier)),
+            None => {
+                let followed = sets.into_iter().filter(|known| known.has_token && &*known.set != ALL_PUSHED);
+                held.others = followed.map(|known| known.set).collect();
+            }
+        }
+        Ok(held)
+    }
+}
+
+impl Pace {
     /// How this work, run in this mode, follows changes; none if it does not.
     ///
     /// # Errors
     /// Numbers that mean nothing.
-    pub(crate) fn new(work: &Work, set: &ResourceObjectSet, mode: Mode) -> Result<Option<Self>, Diagnostic> {
-        if !moves_token(work) {
+    pub(crate) fn new(work: &Work, mode: Mode) -> Result<Option<Self>, Diagnostic> {
+        if !matches!(work.kind, WorkKind::LiveSynchronization | WorkKind::AsynchronousUpdate) {
             return Ok(None);
         }
         let is_set = |flag: &Option<At<bool>>| flag.as_ref().is_some_and(|flag| flag.value);
@@ -82,44 +195,22 @@ impl Following {
                     .with_help("say how many changes one run takes at most; 0, or no 'batchSize', is no limit")
             })?),
         };
-        Ok(Some(Self { key: token_key(&work.kind, set)?, moves, most: most.filter(|most| *most > 0) }))
+        Ok(Some(Self { moves, most: most.filter(|most| *most > 0) }))
+    }
+
+    /// The same, from this position on.
+    pub(crate) fn from(self, position: Position) -> Following {
+        Following { position, moves: self.moves, most: self.most }
     }
 }
 
-/// Whose token the changes of an object set move. Equal for two activities that are for the same changes.
-fn token_key(kind: &WorkKind, set: &ResourceObjectSet) -> Result<TokenKey, Diagnostic> {
-    let resource = object_set::resource_oid(set)?.clone();
-    let mut text = Vec::new();
-    // Of an asynchronous update, the resource alone says what comes.
-    if *kind == WorkKind::LiveSynchronization {
-        text.extend(set.kind.as_ref().map(|kind| format!("kind={}", kind.value)));
-        text.extend(set.intent.as_ref().map(|intent| format!("intent={}", intent.value)));
-        text.extend(set.objectclass.as_ref().map(|class| format!("objectclass={}", class.value.local())));
-    }
-    Ok(TokenKey { resource, set: if text.is_empty() { "all".into() } else { text.join(" ").into() } })
-}
-
-fn collect(activity: &Activity, keys: &mut Vec<TokenKey>) -> Result<(), Diagnostic> {
-    // Documents are nested to a bounded depth, and so are activities.
-    for part in activity.composition.iter().flat_map(|composition| &composition.activity) {
-        collect(part, keys)?;
-    }
-    let Some(work) = activity.work.as_ref().filter(|work| moves_token(work)) else { return Ok(()) };
-    let set = work.objects.as_ref().ok_or_else(|| object_set::no_resource(&work.place))?;
-    let key = token_key(&work.kind, set)?;
-    if !keys.contains(&key) {
-        keys.push(key);
-    }
-    Ok(())
+fn words<const N: usize>(words: [Option<&String>; N]) -> String {
+    words.into_iter().flatten().map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a character shows, and does nothing else: nothing that moves the cursor or turns the direction of writing.
 fn is_printable(c: char) -> bool {
     !c.is_control() && !matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}' | '\u{FEFF}')
-}
-
-fn moves_token(work: &Work) -> bool {
-    matches!(work.kind, WorkKind::LiveSynchronization | WorkKind::AsynchronousUpdate)
 }
 
 #[cfg(test)]

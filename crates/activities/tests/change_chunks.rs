@@ -1,5 +1,5 @@
-//! The property that guards the data path, for changes: whatever the chunk, everything ends as if each change had been taken over
-//! alone, in order. Changes may be repeated, come in any form, and lie.
+//! The property that guards the data path, for changes: whatever the chunk and the number of workers, everything ends as if each
+//! change had been taken over alone, in order. Changes may be repeated, come in any form, and lie.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -189,7 +189,7 @@ async fn play(events: &[Event], setting: &Setting, options: &Options) -> String 
                 let report = world.run(&task, &Options { mode, ..options.clone() }).await;
                 world.resource.set_faults(Faults::new());
                 history += &summary(&report);
-                history += &format!("{:?}\n", world.token("objectclass=AccountObjectClass").await);
+                history += &format!("{:?}\n", world.token("class=AccountObjectClass").await);
                 history += &format!("{} {:?}\n", world.resource.unsettled(), world.resource.rejected());
                 history += &world.dump().await;
             }
@@ -226,14 +226,15 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_chunk_does_not_show_in_what_becomes_of_changes(
+    fn neither_chunk_nor_workers_show_in_what_becomes_of_changes(
         setting in setting(),
         events in proptest::collection::vec(event(), 1..40),
         chunk in 2..40usize,
+        workers in 0..5usize,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let one_by_one = Options { chunk: Some(1), ..Options::default() };
-        let in_chunks = Options { chunk: Some(chunk), ..Options::default() };
+        let in_chunks = Options { chunk: Some(chunk), workers: Some(workers), ..Options::default() };
         let (expected, got) =
             runtime.block_on(async { (play(&events, &setting, &one_by_one).await, play(&events, &setting, &in_chunks).await) });
         prop_assert_eq!(expected, got);

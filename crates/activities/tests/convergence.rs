@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use proptest::prelude::*;
 use support::brittle::{Brittle, Kill};
 use support::{CLASS, World, listening, live_sync, reconciliation};
@@ -76,6 +77,12 @@ enum Fate {
     Unreadable(u8),
     /// Changes of different objects come in another order, where they may.
     Reordered(u64),
+    /// Messages about an object come twice.
+    Repeated(u8),
+    /// The source breaks off after so many items, and does not say so.
+    Truncated(usize),
+    /// The items of the source come one after the other, with some time between them.
+    Delayed(u64),
     /// The process is killed at a commit.
     Killed(i64, Kill),
     /// The process is killed after so many steps.
@@ -100,6 +107,9 @@ fn fate() -> impl Strategy<Value = Fate> {
         2 => (call, 1..4u64, any::<bool>()).prop_map(|(call, number, for_good)| Fate::Call(call, number, for_good)),
         1 => (0..6u8).prop_map(Fate::Unreadable),
         1 => any::<u64>().prop_map(Fate::Reordered),
+        1 => (0..6u8).prop_map(Fate::Repeated),
+        1 => (0..12usize).prop_map(Fate::Truncated),
+        1 => (1..30u64).prop_map(Fate::Delayed),
         4 => (0..8i64, any::<bool>()).prop_map(|(commits, before)| Fate::Killed(commits, if before { Kill::Before } else { Kill::After })),
         3 => (0..60u8).prop_map(Fate::Dropped),
         1 => (0..60u8).prop_map(Fate::Stopped),
@@ -120,6 +130,7 @@ struct Setting {
     style: ChangeStyle,
     cached: bool,
     chunk: usize,
+    workers: usize,
     on_failure: OnFailure,
 }
 
@@ -130,8 +141,9 @@ fn setting() -> impl Strategy<Value = Setting> {
         3 => Just(OnFailure::Stop),
         1 => Just(OnFailure::Retry { first: Duration::from_millis(1), limit: 1 })
     ];
-    (way, style, any::<bool>(), prop_oneof![Just(1), Just(2), Just(3), Just(1000)], on_failure)
-        .prop_map(|(way, style, cached, chunk, on_failure)| Setting { way, style, cached, chunk, on_failure })
+    let chunk = prop_oneof![Just(1), Just(2), Just(3), Just(1000)];
+    (way, style, any::<bool>(), chunk, 0..5usize, on_failure)
+        .prop_map(|(way, style, cached, chunk, workers, on_failure)| Setting { way, style, cached, chunk, workers, on_failure })
 }
 
 /// What an account says, and how often its owner has changed since it was made.
@@ -154,7 +166,7 @@ impl Story {
         };
         let definition = RESOURCE.replace("CACHING", if setting.cached { CACHING } else { "" });
         let world = World::of(&definition, Arc::new(tidelock_repo::memory::Memory::new()), options);
-        let options = Options { chunk: Some(setting.chunk), ..Options::default() };
+        let options = Options { chunk: Some(setting.chunk), workers: Some(setting.workers), ..Options::default() };
         let story = Self { world, setting, options, expected: People::new() };
         // From here on, everything is followed.
         story.run(&story.world.engine, CancellationToken::new()).await;
@@ -209,6 +221,12 @@ impl Story {
             }
             Fate::Unreadable(uid) => self.world.resource.set_faults(Faults::new().unreadable(&format!("p{uid}"))),
             Fate::Reordered(seed) => self.world.resource.set_faults(Faults::new().reordered(seed)),
+            Fate::Repeated(uid) => self.world.resource.set_faults(Faults::new().repeated(&format!("p{uid}"))),
+            Fate::Truncated(items) => self.world.resource.set_faults(Faults::new().end_changes_after(items)),
+            Fate::Delayed(millis) => {
+                let wait = move || tokio::time::sleep(Duration::from_millis(millis)).boxed();
+                self.world.resource.set_faults(Faults::new().delayed(wait));
+            }
             Fate::Killed(commits, kill) => engine.repo = Arc::new(Brittle::new(engine.repo, commits, kill)),
             Fate::Dropped(after) | Fate::Stopped(after) => steps = after,
         }

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use expect_test::expect;
 use support::scripted::Scripted;
-use support::{CLASS, RESOURCE, World, listening, summary};
+use support::{CLASS, RESOURCE, World, activity, listening, summary, task, work};
 use tidelock_activities::{Mode, Options, RunStatus};
 use tidelock_connector_api::memory::{self, Call, ChangeStyle, Faults};
-use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Listening, OnFailure};
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Listening, OnFailure, SyncEvent, Token};
 use tidelock_model::Oid;
 
 fn pushing() -> World {
@@ -226,6 +226,8 @@ async fn a_dry_run_leaves_the_messages_where_they_are() {
         let report = world.run(&listening(), &Options { mode: Some(mode), ..Options::default() }).await;
         assert_eq!((report.progress.total(), world.resource.unsettled()), (2, 2), "{mode:?}");
         assert_eq!(inbox(&world).await, Vec::<String>::new());
+        let said: Vec<&str> = report.diagnostics.iter().map(|d| &*d.message).collect();
+        assert!(said.len() == 1 && said[0].contains("2 of them have arrived, and there may be more"), "{said:?}");
         let report = world.run(&listening(), &Options::default()).await;
         assert_eq!((report.progress.success, world.resource.unsettled()), (2, 0), "{mode:?}");
     }
@@ -280,6 +282,21 @@ async fn what_sends_nothing_is_refused() {
     .assert_eq(&world.findings(&listening(), &Options::default()).await);
 }
 
+#[tokio::test]
+async fn nothing_is_tried_again_later_that_cannot_be_read() {
+    let (world, source) = positioned();
+    let later = "<controlFlow><errorHandling><entry><reaction><retryLater/></reaction></entry></errorHandling></controlFlow>";
+    for work in [work("asynchronousUpdate", "", ""), work("liveSynchronization", "", "")] {
+        let task = activity(&format!("{work}{later}"));
+        *source.reads.lock().unwrap() = true;
+        assert_eq!(world.findings(&task, &Options::default()).await, "");
+        *source.reads.lock().unwrap() = false;
+        let refused = world.findings(&task, &Options::default()).await;
+        assert!(refused.contains("error[retry-without-read]: 'retryLater' cannot be used"), "{refused}");
+        assert!(refused.contains("'retry' or 'skipUpdate'"), "{refused}");
+    }
+}
+
 /// A world whose source of messages keeps no position itself.
 fn positioned() -> (World, Arc<Scripted>) {
     let plain = World::new();
@@ -295,16 +312,66 @@ async fn a_source_that_keeps_no_position_goes_on_after_the_token_that_is_stored(
     *source.pushed.lock().unwrap() = vec![vec![note("ann")], Vec::new()];
     let report = world.run(&listening(), &Options::default()).await;
     assert!(summary(&report).contains("token none -> 2"), "{}", summary(&report));
-    assert_eq!(world.token("all").await.as_deref(), Some("2"));
+    assert_eq!(world.token("all pushed").await.as_deref(), Some("2"));
     source.pushed.lock().unwrap().extend([vec![gone("ann"), note("bob")], vec![note("ann")]]);
     world.resource.set_faults(Faults::new().unreadable("bob"));
     world.run(&listening(), &Options::default()).await;
-    assert_eq!(world.token("all").await.as_deref(), Some("2"), "the third message is not done with");
+    assert_eq!(world.token("all pushed").await.as_deref(), Some("2"), "the third message is not done with");
     world.resource.set_faults(Faults::new());
     let report = world.run(&listening(), &Options::default()).await;
-    assert_eq!((report.progress.total(), world.token("all").await.as_deref()), (2, Some("4")));
+    assert_eq!((report.progress.total(), world.token("all pushed").await.as_deref()), (2, Some("4")));
     assert_eq!(*source.asked.lock().unwrap(), [None, Some("2".to_owned()), Some("2".to_owned())]);
     assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn what_is_pulled_and_what_is_pushed_have_a_position_each_unless_one_is_both() {
+    let live = task("liveSynchronization", "");
+    for shares in [false, true] {
+        let (world, source) = positioned();
+        *source.shares.lock().unwrap() = shares;
+        world.put("ann", "number=1");
+        world.run(&live, &Options::default()).await;
+        *source.pushed.lock().unwrap() = vec![vec![note("ann")], vec![note("ann")]];
+        world.run(&listening(), &Options::default()).await;
+        source.pulled.lock().unwrap().push_back(vec![Ok(SyncEvent::End(Token::new(&b"9"[..])))]);
+        world.run(&live, &Options::default()).await;
+        let tokens = (world.token("all classes").await, world.token("all pushed").await);
+        let asked = source.asked.lock().unwrap().clone();
+        let text = |text: &str| Some(text.to_owned());
+        if shares {
+            assert_eq!((tokens, asked), ((text("9"), None), vec![text("0"), text("2")]));
+        } else {
+            assert_eq!((tokens, asked), ((text("9"), text("2")), vec![None, text("0")]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn few_big_messages_are_in_memory_at_a_time() {
+    for (mebibytes, most) in [(5, 20), (1000, 20), (0, 60)] {
+        let (world, source) = positioned();
+        *source.size.lock().unwrap() = mebibytes << 20;
+        *source.pushed.lock().unwrap() = vec![vec![gone("ann")]; 60];
+        let report = world.run(&listening(), &Options::default()).await;
+        assert_eq!((report.progress.total(), source.acknowledged.lock().unwrap().len()), (60, 60));
+        // Those that are being acknowledged are done with.
+        assert!(*source.in_hand.lock().unwrap() <= most, "{mebibytes}: {}", source.in_hand.lock().unwrap());
+    }
+}
+
+#[tokio::test]
+async fn a_position_from_when_there_was_one_for_all_is_gone_on_from_until_it_is_reset() {
+    let (world, source) = positioned();
+    world.put("ann", "number=1");
+    *source.pushed.lock().unwrap() = vec![vec![note("ann")], vec![note("ann")], vec![note("ann")]];
+    world.set_token("all", Some("1")).await;
+    let report = world.run(&listening(), &Options::default()).await;
+    assert!(summary(&report).contains("token 1 -> 3"), "{}", summary(&report));
+    assert_eq!(world.token("all").await.as_deref(), Some("1"), "it may be that of a live synchronization");
+    world.set_token("all pushed", None).await;
+    world.run(&listening(), &Options::default()).await;
+    assert_eq!(*source.asked.lock().unwrap(), [Some("1".to_owned()), None]);
 }
 
 #[tokio::test]
@@ -318,11 +385,40 @@ async fn no_token_passes_a_message_that_could_not_be_rejected() {
         world.resource.set_faults(Faults::new().unreadable("bob"));
         let options = Options { chunk: Some(chunk), ..Options::default() };
         let report = world.run(&listening(), &options).await;
-        assert_eq!((report.progress.success, report.progress.failure), (2, 1));
-        assert_eq!(world.token("all").await.as_deref(), Some("1"), "{chunk}");
+        assert_eq!((report.run_status, report.progress.success, report.progress.failure), (RunStatus::PermanentError, 1, 1));
+        assert_eq!(world.token("all pushed").await.as_deref(), Some("1"), "{chunk}");
         world.resource.set_faults(Faults::new());
         let report = world.run(&listening(), &options).await;
-        assert_eq!((report.progress.success, world.token("all").await.as_deref()), (1, Some("3")), "{chunk}");
+        assert_eq!((report.progress.success, world.token("all pushed").await.as_deref()), (2, Some("3")), "{chunk}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_after_a_message_that_cannot_be_rejected_waits_for_it() {
+    for (kind, expected) in [
+        (ErrorKind::Unreachable, RunStatus::TemporaryError),
+        (ErrorKind::Throttled, RunStatus::TemporaryError),
+        (ErrorKind::Config, RunStatus::PermanentError),
+    ] {
+        for chunk in [1, 1000] {
+            let world = World::changing(memory::Options::default().with_async_updates().with_on_failure(OnFailure::Skip));
+            let options = Options { chunk: Some(chunk), ..Options::default() };
+            world.put("ann", "number=1");
+            world.run(&listening(), &options).await;
+            world.resource.publish(Err(Error::invalid_data("it is no message")));
+            world.put("ann", "number=1 mail=a@x");
+            world.resource.set_faults(Faults::new().fail_call(Call::Reject, 1, kind));
+            let report = world.run(&listening(), &options).await;
+            assert_eq!((report.run_status, report.progress.total(), world.resource.unsettled()), (expected, 1, 2), "{kind:?}");
+            assert!(!world.dump().await.contains("a@x"), "{kind:?}");
+            let error = report.error.unwrap();
+            assert_eq!(error.code, "not-rejected");
+            assert!(error.message.starts_with("message message-2 failed, and could not be rejected: "), "{}", error.message);
+            world.resource.set_faults(Faults::new());
+            let report = world.run(&listening(), &options).await;
+            assert_eq!((report.run_status, world.resource.unsettled()), (RunStatus::Finished, 0), "{kind:?}");
+            assert!(world.dump().await.contains("a@x"), "{kind:?}");
+        }
     }
 }
 

@@ -31,7 +31,7 @@ async fn begun(options: memory::Options) -> World {
     world
 }
 
-const SET: &str = "objectclass=AccountObjectClass";
+const SET: &str = "class=AccountObjectClass";
 
 #[tokio::test]
 async fn the_first_run_takes_the_token_of_the_moment_and_nothing_else() {
@@ -146,6 +146,22 @@ async fn a_batch_is_as_large_as_it_may_be_and_the_next_one_goes_on() {
         assert_eq!(report.progress.success, expected);
         assert_eq!(world.token(SET).await.as_deref(), Some(token));
     }
+}
+
+#[tokio::test]
+async fn changes_that_no_token_passes_make_no_batch() {
+    let world = begun(precise()).await;
+    for number in 0..3 {
+        world.put(&format!("p{number}"), &format!("number=1{number}"));
+    }
+    world.resource.set_faults(Faults::new().unreadable("p0").unreadable("p1"));
+    let batch = support::activity(&format!(
+        "{}<controlFlow><errorHandling><entry><reaction><ignore/></reaction></entry></errorHandling></controlFlow>",
+        work("liveSynchronization", ALL, "<batchSize>2</batchSize>")
+    ));
+    let report = world.run(&batch, &Options::default()).await;
+    assert_eq!((report.progress.success, report.progress.failure), (1, 2));
+    assert_eq!(world.token(SET).await.as_deref(), Some("memory/5"));
 }
 
 #[tokio::test]
@@ -313,4 +329,88 @@ async fn nobody_is_gone_before_the_end_and_the_token_waits_for_that() {
     let report = world.run(&live_sync(), &Options::default()).await;
     assert_eq!(report.run_status, RunStatus::PermanentError, "whether one is gone is not known");
     assert_eq!(world.token(SET).await.as_deref(), Some("0"));
+}
+
+/// A live synchronization of this set.
+fn of(set: &str) -> String {
+    task("liveSynchronization", set)
+}
+
+const KIND: &str = "<kind>account</kind>";
+const TYPE: &str = "<kind>account</kind><intent>default</intent>";
+const TYPE_AND_CLASS: &str = "<kind>account</kind><intent>default</intent><objectclass>ri:AccountObjectClass</objectclass>";
+
+#[tokio::test]
+async fn a_set_goes_on_however_it_is_written_and_where_it_becomes_smaller() {
+    for (before, after, is_smaller) in
+        [(TYPE, TYPE_AND_CLASS, false), (TYPE_AND_CLASS, TYPE, false), (KIND, TYPE, true), (ALL, TYPE, true)]
+    {
+        let world = World::changing(precise());
+        world.run(&of(before), &Options::default()).await;
+        world.put("ann", "number=1");
+        let report = world.run(&of(after), &Options::default()).await;
+        assert_eq!(report.progress.success, 1, "{after}");
+        let said: Vec<&str> = report.diagnostics.iter().map(|d| d.code).filter(|code| *code != "kind-without-intent").collect();
+        assert_eq!(said, if is_smaller { &["token-of-wider-set"][..] } else { &[] }, "{after}");
+        // From now on it is the set's own.
+        let report = world.run(&of(after), &Options::default()).await;
+        assert_eq!((report.progress.total(), report.diagnostics), (0, Vec::new()));
+    }
+}
+
+#[tokio::test]
+async fn a_set_that_becomes_larger_begins_anew_and_says_so() {
+    for (before, after, named) in [
+        (TYPE, KIND, "class=AccountObjectClass kind=account intent=default"),
+        (KIND, ALL, "class=AccountObjectClass kind=account"),
+        (ALL, "", SET),
+    ] {
+        let world = World::changing(precise());
+        world.run(&of(before), &Options::default()).await;
+        world.put("ann", "number=1");
+        let report = world.run(&of(after), &Options::default()).await;
+        assert_eq!((report.run_status, report.progress.total()), (RunStatus::Finished, 0));
+        let warning = report.diagnostics.iter().find(|d| d.code == "other-tokens").unwrap();
+        assert!(warning.message.contains(&format!("tokens are there of '{named}', and")), "{}", warning.message);
+        assert!(warning.help.as_ref().unwrap().contains("run a reconciliation"));
+    }
+}
+
+#[tokio::test]
+async fn tokens_from_when_sets_were_told_apart_by_their_words_are_gone_on_from() {
+    for (stored, set) in [
+        ("kind=account", KIND),
+        ("kind=account", TYPE),
+        ("kind=account intent=default", TYPE),
+        ("kind=account intent=default objectclass=AccountObjectClass", TYPE_AND_CLASS),
+        ("objectclass=AccountObjectClass", ALL),
+        ("all", ""),
+    ] {
+        let world = World::changing(precise());
+        world.set_token(stored, Some("memory/0")).await;
+        world.put("ann", "number=1");
+        let report = world.run(&of(set), &Options::default()).await;
+        assert_eq!(report.progress.success, 1, "{stored}");
+        assert!(summary(&report).contains("token memory/0 -> memory/1"), "{}", summary(&report));
+        let is_same = (stored, set) != ("kind=account", TYPE);
+        assert_eq!(world.token(stored).await.is_none(), is_same, "what is of the same set need not be kept for it: {stored}");
+        assert_eq!(world.run(&of(set), &Options::default()).await.progress.total(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_set_that_was_reset_begins_anew_whatever_others_have() {
+    for run_before in [false, true] {
+        let world = World::changing(precise());
+        world.run(&live_sync(), &Options::default()).await;
+        if run_before {
+            world.run(&of(TYPE), &Options::default()).await;
+        }
+        world.set_token("class=AccountObjectClass kind=account intent=default", None).await;
+        world.put("ann", "number=1");
+        let report = world.run(&of(TYPE), &Options::default()).await;
+        assert_eq!(report.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["first-token"]);
+        assert_eq!(report.progress.total(), 0);
+        assert_eq!(world.token(SET).await.as_deref(), Some("memory/0"), "and leaves those of the others alone");
+    }
 }

@@ -27,6 +27,10 @@ impl Connector for Pushed {
         self.main.search(request)
     }
 
+    fn can_read(&self) -> bool {
+        self.main.can_read()
+    }
+
     async fn test(&self) -> Result<()> {
         self.main.test().await?;
         let tested = self.source.test().await;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tidelock_activities::{RunStatus, Status};
+use tidelock_activities::{RunReport, RunStatus, Status};
 use tidelock_connector_api::ErrorKind as ResourceErrorKind;
 use tidelock_model::{Diagnostic, Diagnostics, Place};
 use tidelock_repo::ErrorKind;
@@ -103,6 +103,15 @@ impl Failure {
             _ => "look at the resource, and at the rights of the connector's account",
         };
         Self::new(exit, Diagnostic::error(code, place, error.full_message()).with_help(help))
+    }
+
+    /// A run that did not begin, or would not.
+    pub(crate) fn not_begun(report: RunReport) -> Self {
+        let exit = Exit::of_run(report.status, report.run_status);
+        match report.error {
+            Some(error) => Self::of_error(exit, error),
+            None => Self::fatal("resource", "the resource cannot be used now"),
+        }
     }
 
     /// The output cannot be written.

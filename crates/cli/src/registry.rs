@@ -424,6 +424,7 @@ mod tests {
         let definition = resource(&format!("{additional}{main}"));
         let (connector, warnings) = registry.open(&ResourceEntry { definition, origin: None }).await?;
         assert_eq!(connector.schema().await.unwrap().classes.len(), 1);
+        assert!(connector.can_read(), "whoever pushes the changes, the main one reads");
         Ok((connector.async_updates().is_some(), warnings.into_iter().map(|warning| warning.message).collect()))
     }
 

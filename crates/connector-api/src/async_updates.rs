@@ -22,8 +22,8 @@ pub trait AsyncUpdates: Send + Sync {
     /// Dropping the stream stops listening; deliveries in flight can still be settled or are redelivered.
     fn deliveries(&self) -> BoxStream<'_, Result<Delivery>>;
 
-    /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after a token of
-    /// [`crate::LiveSync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
+    /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after one of
+    /// [`crate::LiveSync`] where [`AsyncUpdates::continues_live_sync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
     ///
     /// * A token from which the source cannot go on is [`crate::ErrorKind::TokenExpired`]: the engine catches up by live
     ///   synchronization or by a reconciliation, and listens after the token that it has then.
@@ -33,6 +33,12 @@ pub trait AsyncUpdates: Send + Sync {
     fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
         let _ = token;
         self.deliveries()
+    }
+
+    /// Whether the tokens of deliveries are those of [`crate::LiveSync`] for all classes, so that either goes on where the other has
+    /// stopped: the engine then keeps one token for both. Provided: no, each keeps its own.
+    fn continues_live_sync(&self) -> bool {
+        false
     }
 
     /// What a message comes to whose changes cannot be applied, where the activity would stop at it. Provided: [`OnFailure::Stop`].
@@ -99,6 +105,10 @@ pub struct Delivery {
     /// The position after this message, where the source leaves it to the engine to keep it: to be committed together with the
     /// message's effects, and given to [`AsyncUpdates::deliveries_after`].
     pub token: Option<Token>,
+    /// What people find a message by that has no identity, such as its queue and its number there; nothing of its content.
+    pub name: Option<Box<str>>,
+    /// How many bytes the message has, so that the engine can bound what it has in memory; 0 where that is not known.
+    pub size: usize,
     acknowledge: Box<dyn Acknowledge>,
 }
 
@@ -122,13 +132,27 @@ pub trait Acknowledge: Send + Sync {
 impl Delivery {
     /// A message with its changes and the way to settle it.
     pub fn new(id: Option<MessageId>, changes: Result<Vec<Change>>, acknowledge: Box<dyn Acknowledge>) -> Self {
-        Self { id, changes, token: None, acknowledge }
+        Self { id, changes, token: None, name: None, size: 0, acknowledge }
     }
 
     /// The same, with the position after it.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The same, with what people find it by.
+    #[must_use]
+    pub fn with_name(mut self, name: impl Into<Box<str>>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// The same, with the message's size in bytes.
+    #[must_use]
+    pub fn with_size(mut self, size: usize) -> Self {
+        self.size = size;
         self
     }
 

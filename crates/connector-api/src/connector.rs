@@ -43,6 +43,14 @@ pub trait Connector: Send + Sync {
         self.schema().await.map(drop)
     }
 
+    /// Whether objects can be read at all, by a search or one by one. Provided: yes. A source that brings changes and nothing else,
+    /// such as a queue, says no.
+    ///
+    /// * Where it says no, [`Connector::search`] and [`Connector::get_many`] are [`ErrorKind::Unsupported`] for every class.
+    fn can_read(&self) -> bool {
+        true
+    }
+
     /// Reads the objects with these primary identifiers, in the order asked for; none for an object that does not exist.
     /// Provided: one search of the class, which ends early where everything was found.
     ///

@@ -6,7 +6,7 @@ use futures::{FutureExt, StreamExt};
 use tidelock_connector_api::memory::{Call, Faults, Memory, Options};
 use tidelock_connector_api::{
     AsyncUpdates, ChangesRequest, Connector, Error, ErrorKind, Found, IncompleteReason, LiveSync, Result, SearchRequest,
-    SyncEvent, TokenPrecision,
+    SyncEvent, Token, TokenPrecision,
 };
 use tidelock_model::object::Schema;
 
@@ -61,6 +61,41 @@ fn another_order_is_always_the_same_for_a_seed_and_some_seed_differs() {
     };
     assert!((0..10).all(|seed| order(seed) == order(seed)));
     assert!((0..10).any(|seed| order(seed) != "a b c complete"));
+}
+
+#[test]
+fn a_stream_of_changes_breaks_off_where_it_is_told_to() {
+    for (after, expected) in [(0, 0), (2, 2), (3, 3), (4, 4)] {
+        let resource = resource();
+        let beginning = Token::new(&b"memory/0"[..]);
+        resource.set_faults(Faults::new().end_changes_after(after));
+        let items = now(resource.changes(ChangesRequest::new(beginning)).collect::<Vec<_>>());
+        assert_eq!((items.len(), items.iter().any(|item| matches!(item, Ok(SyncEvent::End(_))))), (expected, after == 4));
+        resource.close();
+        assert_eq!(now(resource.deliveries().count()), after.min(3));
+    }
+}
+
+#[test]
+fn messages_come_twice_and_in_another_order_but_those_of_one_object_in_theirs() {
+    let order = |faults| {
+        let resource = resource();
+        resource.put("account", "b", &[("mail", "x")]).unwrap();
+        resource.close();
+        resource.set_faults(faults);
+        let deliveries = now(resource.deliveries().collect::<Vec<_>>());
+        let shown = deliveries.iter().map(|delivery| {
+            let delivery = delivery.as_ref().unwrap();
+            let number = delivery.id.as_ref().unwrap().0.trim_start_matches("message-").to_owned();
+            format!("{}{number}", delivery.changes.as_ref().unwrap()[0].identifier)
+        });
+        shown.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(order(Faults::new()), "a1 b2 c3 b4");
+    assert_eq!(order(Faults::new().repeated("b")), "a1 b2 b2 c3 b4 b4");
+    let orders: Vec<String> = (0..20).map(|seed| order(Faults::new().reordered(seed))).collect();
+    assert!(orders.iter().all(|order| order.find("b2") < order.find("b4")), "{orders:?}");
+    assert!(orders.iter().any(|order| !order.starts_with("a1 b2 c3")), "{orders:?}");
 }
 
 #[test]

@@ -52,6 +52,7 @@ enum Wrong {
     SharedCursor,
     DropBreaks,
     Miscounts,
+    DeniesThatItReads,
     GetsInOrderOfTheResource,
     GetsEachOnce,
     GetsLess,
@@ -141,6 +142,7 @@ const REJECTED: &[(Wrong, &str)] = &[
     (SharedCursor, "searches_at_the_same_time_do_not_disturb_each_other"),
     (DropBreaks, "a_dropped_search_leaves_the_resource_usable"),
     (Miscounts, "a_count_is_near_the_truth"),
+    (DeniesThatItReads, "what_is_said_of_reading_is_true"),
     (GetsInOrderOfTheResource, "get_gives_each_object_in_the_order_asked_for"),
     (GetsEachOnce, "get_gives_each_object_in_the_order_asked_for"),
     (GetsLess, "get_gives_each_object_in_the_order_asked_for"),
@@ -341,6 +343,10 @@ impl Connector for Connected {
             return stream::iter(items).chain(all_read.filter_map(|()| async { None })).boxed();
         }
         stream::iter(items).boxed()
+    }
+
+    fn can_read(&self) -> bool {
+        !self.is(DeniesThatItReads)
     }
 
     async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {

@@ -36,5 +36,5 @@ pub use repo::{
 pub use results::ResultFilter;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Mode, Sqlite};
-pub use token::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey};
+pub use token::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey, TokenSet};
 pub use trigger::{NewTrigger, Retry, StoredTrigger, TriggerChange, TriggerKey};

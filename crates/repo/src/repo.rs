@@ -9,7 +9,7 @@ use tidelock_model::{Items, Oid, Timestamp};
 
 use crate::{
     Applied, Batch, InboxEntry, ObjectKey, ObjectType, OperationResult, Result, ResultFilter, StoredObject, StoredToken,
-    StoredTrigger, TokenKey, TriggerKey,
+    StoredTrigger, TokenKey, TokenSet, TriggerKey,
 };
 
 /// A handle of a stored focus, of use with the repository that gave it, for as long as the focus exists. It never comes to
@@ -208,6 +208,23 @@ pub trait Repo: Send + Sync {
     /// Storage failures.
     async fn load(&self, shadows: &[ShadowKey]) -> Result<Vec<Option<StoredShadow>>>;
 
+    /// The living shadow of each (normalized) identifier, with its owner, or none; in the order asked. What [`Repo::look_up`] and
+    /// [`Repo::load`] say, as it was at some time after the call, and beside whatever is being written.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn read_ahead(
+        &self,
+        resource: &Oid,
+        class: &str,
+        identifiers: Vec<Box<str>>,
+    ) -> Result<Vec<Option<(KnownShadow, StoredShadow)>>> {
+        let known = self.look_up(resource, class, identifiers).await?;
+        let keys: Vec<ShadowKey> = known.iter().flatten().map(|known| known.key).collect();
+        let stored = if keys.is_empty() { Vec::new() } else { self.load(&keys).await? };
+        Ok(together(known, stored))
+    }
+
     /// Makes sure that these items are indexed, those of foci that exist already included.
     ///
     /// # Errors
@@ -245,6 +262,12 @@ pub trait Repo: Send + Sync {
     /// # Errors
     /// Storage failures.
     async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>>;
+
+    /// The object sets of a resource that have a token, or were reset, in the order in which they became known.
+    ///
+    /// # Errors
+    /// Storage failures.
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>>;
 
     /// Which messages of a resource have been taken over: of each message the last mark, newest first, among the last
     /// [`crate::INBOX_KEPT`] marks. This is long: read once, and kept up by the reader.
@@ -327,6 +350,15 @@ impl Remaining {
     pub fn all(filter: ShadowFilter) -> Self {
         Self { filter, level: SyncLevel::Basic, until: Timestamp::from_millis(i64::MAX), results: None }
     }
+}
+
+/// What was found of shadows, with what was loaded of those that were found.
+pub(crate) fn together(
+    known: Vec<Option<KnownShadow>>,
+    stored: Vec<Option<StoredShadow>>,
+) -> Vec<Option<(KnownShadow, StoredShadow)>> {
+    let mut stored = stored.into_iter();
+    known.into_iter().map(|known| known.and_then(|known| Some((known, stored.next()??)))).collect()
 }
 
 impl IndexedItem {

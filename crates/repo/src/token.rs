@@ -25,6 +25,15 @@ pub struct StoredToken {
     pub run: u32,
 }
 
+/// An object set of a resource that has a token, or had one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenSet {
+    /// The object set, as in [`TokenKey::set`].
+    pub set: Box<str>,
+    /// Whether it has a token; else it was reset.
+    pub has_token: bool,
+}
+
 /// The new token of an object set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenChange {

@@ -172,7 +172,14 @@ fn batch(step: &Step, there: &Content, nth: usize) -> Batch {
                 Some(StoredFocus { key, focus }) => {
                     let content = focus_of("", *name, *mail, 1).content;
                     let expected = focus.version + u64::from(*stale);
-                    let before = focus.content.clone();
+                    // What the version expected holds: an earlier change of this batch may have made it.
+                    let earlier = batch.foci.iter().rev().find_map(|change| match change {
+                        FocusChange::Update { key: of, focus, .. } if of == key && focus.version == expected => {
+                            Some(&focus.content)
+                        }
+                        _ => None,
+                    });
+                    let before = earlier.unwrap_or(&focus.content).clone();
                     FocusChange::Update {
                         key: *key,
                         expected,
@@ -332,6 +339,7 @@ async fn observe(repo: &dyn Repo) -> Vec<String> {
     for resource in [hr(), Oid::new("other")] {
         seen.push(format!("{:?}", repo.inbox(&resource).await.unwrap()));
         seen.push(format!("{:?}", repo.tokens_of(&resource).await.unwrap()));
+        seen.push(format!("{:?}", repo.token_sets(&resource).await.unwrap()));
         for set in ["0", "1"] {
             let key = TokenKey { resource: resource.clone(), set: set.into() };
             seen.push(format!("{:?}", repo.tokens(&key).await.unwrap()));

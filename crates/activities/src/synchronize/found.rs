@@ -35,8 +35,8 @@ enum Look<'i> {
     Failed { shadow: Option<ShadowKey>, met: bool },
     /// It is not one of those that failed, which alone are meant.
     NotMeant,
-    /// It is as it was when it was last synchronized.
-    Unchanged(ShadowKey),
+    /// It is as it was when it was last synchronized. What is stored of it, where that had to be read all the same.
+    Unchanged(ShadowKey, Option<&'i StoredShadow>),
     /// It was met before in this run; with the same content, or with another. Its shadow, unless that was in this very chunk.
     Repeated { same: bool, shadow: Option<ShadowKey> },
     /// It has to be decided.
@@ -72,9 +72,9 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
     let mut writer = Writer::new(part, Overlay::new(indexed), tally);
     for look in &looks {
         if let Look::Again(first) = look
-            && let Some((key, _)) = looks[*first].open().and_then(|open| open.known)
+            && let Some(stored) = looks[*first].stored()
         {
-            writer.watch(key);
+            writer.watch(stored.key);
         }
     }
     for (at, (item, look)) in items.iter().zip(&looks).enumerate() {
@@ -85,7 +85,7 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
         writer.turn_to(at);
         match (item, look) {
             (item, Look::Again(first)) => {
-                let first = looks[*first].open();
+                let first = looks[*first].stored();
                 if let Err(Cut) = again(&mut writer, item, first, (&sought, &candidates), refused) {
                     return Ok(writer.finish(at));
                 }
@@ -99,10 +99,13 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, items: &[Item]
                     return Ok(writer.finish(at));
                 }
             }
-            (Item::Object(_), Look::Unchanged(key)) => {
+            (Item::Object(found), Look::Unchanged(key, stored)) => {
                 if shared.get(key).is_some_and(|owner| writer.overlay.touches(*owner)) {
                     // Its owner is another one by now, so that this object is not unchanged any longer.
                     return Ok(writer.finish(at));
+                }
+                if let Some(stored) = stored {
+                    writer.leave(stored, found.fingerprint);
                 }
                 unchanged(&mut writer, *key);
             }
@@ -157,12 +160,12 @@ fn unchanged(writer: &mut Writer<'_>, key: ShadowKey) {
 fn again(
     writer: &mut Writer<'_>,
     item: &Item,
-    first: Option<&Open<'_>>,
+    first: Option<&StoredShadow>,
     (sought, candidates): (&[Sought<'_>], &Candidates<'_>),
     refused: Option<&ItemError>,
 ) -> Result<(), Cut> {
     let part = writer.part;
-    let first = first.and_then(|first| first.stored.as_deref()).ok_or(Cut)?;
+    let first = first.ok_or(Cut)?;
     let owner = first.owner.as_ref().ok_or(Cut)?;
     let (written, fingerprint) = writer.written(first.key, owner.key).ok_or(Cut)?;
     let shadow = Shadow { owner: first.shadow.owner.clone(), ..written.clone() };
@@ -178,7 +181,7 @@ fn again(
     };
     let known = KnownShadow { key: first.key, fingerprint, last_run: part.run };
     match recognize(part, found, &known) {
-        Look::Unchanged(key) => unchanged(writer, key),
+        Look::Unchanged(key, _) => unchanged(writer, key),
         Look::Decide(mut open) => {
             open.stored = Some(Cow::Owned(stored));
             open.assess(part, found);
@@ -310,9 +313,11 @@ async fn select(part: &Part, items: &[Item], keys: &[Option<ShadowKey>], looks: 
 
 /// What is known of an object that was made from what is stored.
 fn made<'i>(part: &Part, found: &FoundObject, made_from: &'i MadeFrom) -> Look<'i> {
-    let mut look = recognize(part, found, &made_from.known);
-    if let Look::Decide(open) = &mut look {
-        open.stored = Some(Cow::Borrowed(&made_from.stored));
+    let mut look = recognize(part, found, &made_from.snapshot.known);
+    match &mut look {
+        Look::Decide(open) => open.stored = Some(Cow::Borrowed(&made_from.snapshot.stored)),
+        Look::Unchanged(_, stored) => *stored = Some(&made_from.snapshot.stored),
+        _ => {}
     }
     look
 }
@@ -322,7 +327,7 @@ fn recognize<'i>(part: &Part, found: &FoundObject, known: &KnownShadow) -> Look<
     if known.last_run == part.run && part.meets_once() {
         Look::Repeated { same, shadow: Some(known.key) }
     } else if same && part.classification() == Classification::Keep {
-        Look::Unchanged(known.key)
+        Look::Unchanged(known.key, None)
     } else {
         Look::Decide(Box::new(Open { known: Some((known.key, known.fingerprint)), ..Open::unknown() }))
     }
@@ -363,7 +368,7 @@ async fn load_siblings(part: &Part, looks: &mut [Look<'_>]) -> Result<(), Error>
 
 /// The unchanged objects whose owners may be changed by others of the chunk, with these owners.
 async fn shared(part: &Part, looks: &[Look<'_>], candidates: &Candidates<'_>) -> Result<HashMap<ShadowKey, FocusKey>, Error> {
-    if !looks.iter().any(|look| matches!(look, Look::Unchanged(_))) {
+    if !looks.iter().any(|look| matches!(look, Look::Unchanged(_, None))) {
         return Ok(HashMap::new());
     }
     let owners = looks.iter().filter_map(|look| Some(look.open()?.stored.as_ref()?.owner.as_ref()?.key));
@@ -402,6 +407,15 @@ impl<'i> Look<'i> {
         }
     }
 
+    /// What is stored of an object, if that was read.
+    fn stored(&self) -> Option<&StoredShadow> {
+        match self {
+            Self::Decide(open) => open.stored.as_deref(),
+            Self::Unchanged(_, stored) => *stored,
+            _ => None,
+        }
+    }
+
     /// The shadow of an object that cannot be decided.
     fn shadow(&self) -> Option<ShadowKey> {
         match self {
@@ -419,7 +433,8 @@ impl<'i> Look<'i> {
     fn is_disturbed(&self, writer: &Writer<'_>, shared: &HashMap<ShadowKey, FocusKey>) -> bool {
         let owner = match self {
             Self::Decide(open) => open.stored.as_ref().and_then(|stored| stored.owner.as_ref()).map(|owner| owner.key),
-            Self::Unchanged(key) => shared.get(key).copied(),
+            Self::Unchanged(_, Some(stored)) => stored.owner.as_ref().map(|owner| owner.key),
+            Self::Unchanged(key, None) => shared.get(key).copied(),
             _ => None,
         };
         owner.is_some_and(|owner| writer.overlay.touches(owner))

@@ -7,7 +7,7 @@ use tidelock_model::object::{Exclusion, Shadow, Situation};
 use tidelock_model::{Diagnostic, Items, Oid, Place};
 use tidelock_repo::{
     Batch, Fingerprint, FocusKey, NewTrigger, OperationResult, OperationStatus, SeenMark, ShadowChange, ShadowKey, ShadowRef,
-    TriggerChange,
+    StoredShadow, TriggerChange,
 };
 use uuid::Uuid;
 
@@ -138,6 +138,12 @@ impl<'a> Writer<'a> {
         let written = self.watched.get(&key)?.as_ref()?;
         let owner = written.owner.filter(|now| *now == Candidate::Stored(owner))?;
         Some((&written.shadow, written.fingerprint.filter(|_| self.overlay.version(owner) == written.version)))
+    }
+
+    /// Leaves a shadow as it is stored, with this fingerprint.
+    pub(crate) fn leave(&mut self, stored: &StoredShadow, fingerprint: Fingerprint) {
+        let owner = stored.owner.as_ref().map(|owner| Candidate::Stored(owner.key));
+        self.note(stored.key, &stored.shadow, owner, Some(fingerprint), None);
     }
 
     fn note(

@@ -8,7 +8,7 @@ use tidelock_model::{Oid, Timestamp};
 use tidelock_repo::{
     Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
     Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
-    StoredToken, StoredTrigger, TokenKey, TriggerKey, async_trait,
+    StoredToken, StoredTrigger, TokenKey, TokenSet, TriggerKey, async_trait,
 };
 
 /// When the process is killed that writes.
@@ -127,6 +127,10 @@ impl Repo for Brittle {
 
     async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>> {
         self.alive()?.tokens_of(resource).await
+    }
+
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>> {
+        self.alive()?.token_sets(resource).await
     }
 
     async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {

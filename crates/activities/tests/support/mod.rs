@@ -21,7 +21,7 @@ use tidelock_model::definition::{Definition, Resource, read_file};
 use tidelock_model::document::Format;
 use tidelock_model::object::{Focus, FocusType, Schema};
 use tidelock_model::{Diagnostics, Items, Oid, Timestamp, Value, Values};
-use tidelock_repo::{Repo, ShadowFilter, TokenKey};
+use tidelock_repo::{Batch, Repo, ShadowFilter, TokenChange, TokenKey};
 use tokio_util::sync::CancellationToken;
 
 pub const CLASS: &str = "AccountObjectClass";
@@ -221,6 +221,13 @@ impl World {
         let key = TokenKey { resource: Oid::new("hr"), set: set.into() };
         let tokens = self.engine.repo.tokens(&key).await.unwrap();
         tokens.first().map(|token| tidelock_activities::token_text(&token.value))
+    }
+
+    /// Sets the token of a set, or resets it, as somebody would do who is no run.
+    pub async fn set_token(&self, set: &str, token: Option<&str>) {
+        let key = TokenKey { resource: Oid::new("hr"), set: set.into() };
+        let token = TokenChange { key, value: token.map(|token| token.as_bytes().into()), at: self.engine.clock.now(), run: 0 };
+        self.engine.repo.commit(Batch { token: Some(token), ..Batch::default() }).await.unwrap();
     }
 
     /// Everything in the repository, generated OIDs and times aside.

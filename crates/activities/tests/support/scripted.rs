@@ -23,8 +23,16 @@ pub struct Scripted {
     pub retained: Mutex<Vec<Vec<String>>>,
     /// The messages. Behind each stands its number as a token, from 1.
     pub pushed: Mutex<Vec<Vec<Change>>>,
+    /// How big each of them says it is.
+    pub size: Mutex<usize>,
+    /// The most messages that were given and not acknowledged.
+    pub in_hand: Arc<Mutex<usize>>,
     /// What a message comes to that fails. This source takes none back.
     pub on_failure: Mutex<OnFailure>,
+    /// Whether objects can be read.
+    pub reads: Mutex<bool>,
+    /// Whether messages and changes have tokens in common.
+    pub shares: Mutex<bool>,
     /// How the connection is.
     pub status: Mutex<Listening>,
     /// The numbers of the messages that were acknowledged.
@@ -41,7 +49,11 @@ impl Scripted {
             asked: Mutex::default(),
             retained: Mutex::default(),
             pushed: Mutex::default(),
+            size: Mutex::default(),
+            in_hand: Arc::default(),
             on_failure: Mutex::default(),
+            reads: Mutex::new(true),
+            shares: Mutex::default(),
             status: Mutex::new(Listening::Alive),
             acknowledged: Arc::default(),
         }
@@ -64,6 +76,10 @@ impl Connector for Scripted {
 
     async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
         self.resource.get_many(class, identifiers).await
+    }
+
+    fn can_read(&self) -> bool {
+        *self.reads.lock().unwrap()
     }
 
     fn live_sync(&self) -> Option<&dyn LiveSync> {
@@ -110,13 +126,20 @@ impl AsyncUpdates for Scripted {
         let after: usize = token.as_ref().map_or(0, |token| token.parse().unwrap());
         self.asked.lock().unwrap().push(token);
         let messages: Vec<Vec<Change>> = self.pushed.lock().unwrap().iter().skip(after).cloned().collect();
-        let deliveries = messages.into_iter().zip(after + 1..).map(|(changes, number)| {
+        let size = *self.size.lock().unwrap();
+        let deliveries = messages.into_iter().zip(after + 1..).map(move |(changes, number)| {
             let settle = Settle(number, Arc::clone(&self.acknowledged));
+            let in_hand = number.saturating_sub(after + self.acknowledged.lock().unwrap().len());
+            let mut most = self.in_hand.lock().unwrap();
+            *most = in_hand.max(*most);
             let delivery = Delivery::new(Some(MessageId(number.to_string().into())), Ok(changes), Box::new(settle));
-            Ok(delivery.with_token(Token::new(number.to_string().into_bytes())))
+            Ok(delivery.with_token(Token::new(number.to_string().into_bytes())).with_size(size))
         });
-        let deliveries: Vec<Result<Delivery>> = deliveries.collect();
         stream::iter(deliveries).chain(stream::pending()).boxed()
+    }
+
+    fn continues_live_sync(&self) -> bool {
+        *self.shares.lock().unwrap()
     }
 
     fn on_failure(&self) -> OnFailure {

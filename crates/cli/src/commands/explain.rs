@@ -57,14 +57,7 @@ pub(super) async fn explain(session: &Session, argument: &str, profile: Profile)
             }
             unresolved(session, &known, &task, profile, found).await
         }
-        Err(RunError::NotBegun(report)) => {
-            let exit = Exit::of_run(report.status, report.run_status);
-            let failure = match report.error {
-                Some(error) => Failure::of_error(exit, error),
-                None => Failure::fatal("resource", "the resource cannot be used now"),
-            };
-            Err(failure.after(found))
-        }
+        Err(RunError::NotBegun(report)) => Err(Failure::not_begun(*report).after(found)),
         Err(RunError::Repo(error)) => Err(Failure::repository(&error, &session.database)),
     }
 }

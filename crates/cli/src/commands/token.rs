@@ -4,10 +4,12 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use serde::Serialize;
-use tidelock_activities::{Clock, Definitions, Named, RunError, SystemClock, token_keys, token_of_text, token_text};
+use tidelock_activities::{
+    Clock, Definitions, Engine, Named, Options, Position, RunError, SystemClock, prepare, token_of_text, token_text,
+};
 use tidelock_model::definition::{Activity, Definition, Task, WorkKind};
 use tidelock_model::{Diagnostic, Oid, Place};
-use tidelock_repo::{Batch, Repo, StoredToken, TokenChange, TokenKey};
+use tidelock_repo::{Batch, Repo, StoredToken, TokenChange};
 
 use crate::args;
 use crate::commands::apply;
@@ -16,6 +18,7 @@ use crate::definitions::{self, Argument, Known};
 use crate::failure::{Exit, Failure};
 use crate::output::text::clean;
 use crate::output::{FAINT, Paint, STRONG};
+use crate::registry::Registry;
 use crate::repository;
 use crate::validate::{self, Tasks};
 
@@ -46,7 +49,7 @@ enum Change {
 async fn show(session: &Session, task: &str) -> Result<Exit, Failure> {
     let target = Target::find(session, task).await?;
     let repo = repository::look(session)?;
-    let tokens = repo.tokens(&target.key).await.map_err(|error| Failure::repository(&error, &session.database))?;
+    let tokens = target.position.tokens(&*repo).await.map_err(|error| Failure::repository(&error, &session.database))?;
     print(session, &target, &tokens, "")
 }
 
@@ -56,7 +59,7 @@ async fn change(session: &Session, task: &str, change: Change) -> Result<Exit, F
     let repo = repository::open(session)?;
     // A run that is under way would write its own over it.
     let _guard = repo.lock_for_run().await.map_err(failed)?;
-    let tokens = repo.tokens(&target.key).await.map_err(failed)?;
+    let tokens = target.position.tokens(&*repo).await.map_err(failed)?;
     if target.only_listens && tokens.is_empty() {
         let why = "it listens, and no source of its has given one: the source keeps the position itself";
         return Err(no_token(target.task.name.as_deref(), &target.place, why));
@@ -79,18 +82,18 @@ async fn change(session: &Session, task: &str, change: Change) -> Result<Exit, F
              reconciliation: run one after that.",
         ),
     };
-    let token = TokenChange { key: target.key.clone(), value, at: SystemClock.now(), run: 0 };
+    let token = TokenChange { key: target.position.key.clone(), value, at: SystemClock.now(), run: 0 };
     repo.commit(Batch { token: Some(token), ..Batch::default() }).await.map_err(failed)?;
-    let tokens = repo.tokens(&target.key).await.map_err(failed)?;
+    let tokens = target.position.tokens(&*repo).await.map_err(failed)?;
     print(session, &target, &tokens, said)
 }
 
-/// The task that is meant, and its token's key.
+/// The task that is meant, and whose token it moves.
 struct Target {
     task: Named,
     place: Place,
     resource: Named,
-    key: TokenKey,
+    position: Position,
     /// Whether it is for changes that are pushed, of which most sources keep the position themselves.
     only_listens: bool,
 }
@@ -117,29 +120,35 @@ impl Target {
     async fn of(session: &Session, repo: Arc<dyn Repo>, task: &Task, oid: Option<Oid>) -> Result<Self, Failure> {
         let place = task.activity.as_ref().map_or(&task.place, |activity| &activity.place).clone();
         let name = task.name.as_ref().map(|name| name.value.clone());
-        let mut keys = token_keys(task).map_err(|error| match error {
+        let known = Known { given: None, repo: Arc::clone(&repo), sources: session.sources.clone() };
+        let engine = Engine { repo, connectors: Arc::new(Registry::new(session)), clock: Arc::new(SystemClock) };
+        // What its object set comes to, the resource's schema says. That the resource cannot be followed, its runs say.
+        let options = Options { explaining: true, ..Options::default() };
+        let prepared = prepare(&engine, &known, task, &options).await.map_err(|error| match error {
             RunError::Definition { error, diagnostics } => Failure { error, ..Failure::definition(diagnostics) },
             RunError::Repo(error) => Failure::repository(&error, &session.database),
-            RunError::NotBegun(_) => Failure::fatal("resource", "the resource cannot be used now"),
+            RunError::NotBegun(report) => Failure::not_begun(*report),
         })?;
-        let Some(key) = keys.pop() else {
-            return Err(no_token(name.as_deref(), &place, "its activity is not a live synchronization"));
+        let positions = prepared.positions().map_err(|error| Failure::of_error(Exit::Temporary, error.clone()))?;
+        let position = match *positions {
+            [] => return Err(no_token(name.as_deref(), &place, "its activity is not a live synchronization")),
+            [one] => one.clone(),
+            _ => {
+                let message = "the task has several live synchronizations, each with a token";
+                let error = Diagnostic::error("several-tokens", &place, message);
+                return Err(Failure::of_definition(error.with_help("make a task of each, and name one of them")));
+            }
         };
-        if !keys.is_empty() {
-            let error =
-                Diagnostic::error("several-tokens", &place, "the task has several live synchronizations, each with a token");
-            return Err(Failure::of_definition(error.with_help("make a task of each, and name one of them")));
-        }
-        let known = Known { given: None, repo, sources: session.sources.clone() };
-        let entry = known.resource(&key.resource).await.map_err(|error| Failure::repository(&error, &session.database))?;
+        let resource = &position.key.resource;
+        let entry = known.resource(resource).await.map_err(|error| Failure::repository(&error, &session.database))?;
         Ok(Self {
             task: Named { oid: oid.map(|oid| oid.to_string()), name },
             place,
             resource: Named {
-                oid: Some(key.resource.to_string()),
+                oid: Some(resource.to_string()),
                 name: entry.and_then(|entry| entry.definition.name).map(|name| name.value),
             },
-            key,
+            position,
             only_listens: !task.activity.as_ref().is_some_and(synchronizes_live),
         })
     }
@@ -188,8 +197,8 @@ fn print(session: &Session, target: &Target, tokens: &[StoredToken], said: &str)
     let mut tokens = tokens.iter().map(Earlier::of);
     let (token, stored_at) = tokens.next().map(|newest| (newest.token, newest.stored_at)).unzip();
     let history = tokens.collect();
-    let Target { task, resource, key, .. } = target;
-    let document = Document { task, resource, object_set: &key.set, token, stored_at, history };
+    let Target { task, resource, position, .. } = target;
+    let document = Document { task, resource, object_set: &position.key.set, token, stored_at, history };
     if output.is_json() {
         output.document(&document)?;
         return Ok(Exit::Done);

@@ -129,8 +129,8 @@ impl<'a> Listener<'a> {
         let Some(updates) = fixture.async_updates()? else { return Ok(None) };
         let class = first_class(fixture).await?;
         let position = match fixture.live_sync()? {
-            Some(live) => Some(live.current_token(Some(&class.name)).await?),
-            None => None,
+            Some(live) if updates.continues_live_sync() => Some(live.current_token(None).await?),
+            _ => None,
         };
         Ok(Some(Self { fixture, updates, class, position }))
     }

@@ -4,6 +4,20 @@ use super::reading::{UNKNOWN, classes, is_kind, list, objects};
 use super::{Fixture, Outcome, Violation, ensure};
 use crate::{About, ErrorKind, SearchRequest};
 
+/// A connector that says objects cannot be read answers no question for any; one that says nothing of the kind answers.
+pub(super) async fn what_is_said_of_reading_is_true(fixture: &Fixture) -> Outcome {
+    let reads = fixture.connector().can_read();
+    for class in classes(fixture).await? {
+        let searched = list(fixture, SearchRequest::new(class.name.clone())).await?.error;
+        let got = fixture.connector().get_many(&class.name, &[UNKNOWN]).await.err();
+        for (error, what) in [(searched, "searched"), (got, "got")] {
+            let is_read = error.is_none_or(|error| error.kind() != ErrorKind::Unsupported);
+            ensure!(is_read == reads, "objects of '{}' can be read: {reads}; can be {what}: {is_read}", class.name);
+        }
+    }
+    Ok(())
+}
+
 /// An object that exists is given, as a search would give it; asked for twice, it is given twice.
 pub(super) async fn get_gives_each_object_in_the_order_asked_for(fixture: &Fixture) -> Outcome {
     for class in classes(fixture).await? {

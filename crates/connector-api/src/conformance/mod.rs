@@ -84,6 +84,7 @@ macro_rules! __conformance_clauses {
             a_dropped_search_leaves_the_resource_usable
             a_count_is_near_the_truth
 
+            what_is_said_of_reading_is_true
             get_gives_each_object_in_the_order_asked_for
             get_of_a_missing_object_is_none
             get_of_an_unreadable_object_is_an_error_of_its_own

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt};
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
 
@@ -29,7 +29,7 @@ impl Connector for Memory {
     fn search(&self, request: SearchRequest) -> ObjectStream<'_> {
         stream::once(async move {
             let (items, delay) = self.found(&request).unwrap_or_else(|error| ([Err(error)].into(), None));
-            delayed(items, delay)
+            delayed(stream::iter(items), delay)
         })
         .flatten()
         .boxed()
@@ -91,7 +91,7 @@ impl LiveSync for Memory {
     fn changes(&self, request: ChangesRequest) -> ChangeStream<'_> {
         stream::once(async move {
             let (items, delay) = self.changed(&request).unwrap_or_else(|error| ([Err(error)].into(), None));
-            delayed(items, delay)
+            delayed(stream::iter(items), delay)
         })
         .flatten()
         .boxed()
@@ -100,17 +100,19 @@ impl LiveSync for Memory {
 
 impl AsyncUpdates for Memory {
     fn deliveries(&self) -> BoxStream<'_, Result<Delivery>> {
-        let listener = {
+        let (listener, end, delay) = {
             let mut state = self.lock();
             match state.call(Call::Deliveries) {
-                Ok(()) => state.queue.listen(),
+                Ok(()) => (state.queue.listen(), state.faults.changes_end(), state.faults.delay()),
                 Err(error) => return stream::iter([Err(error)]).boxed(),
             }
         };
-        stream::poll_fn(move |context| {
-            self.lock().queue.poll(listener, context).map(|taken| taken.map(|taken| Ok(self.delivery(taken))))
-        })
-        .boxed()
+        let deliveries = stream::poll_fn(move |context| {
+            let state = &mut *self.lock();
+            let taken = state.queue.poll(listener, &state.faults, context);
+            taken.map(|taken| taken.map(|taken| Ok(self.delivery(taken))))
+        });
+        delayed(deliveries.take(end.unwrap_or(usize::MAX)), delay)
     }
 
     fn on_failure(&self) -> OnFailure {
@@ -179,7 +181,10 @@ impl Memory {
                 }
             })
             .collect();
-        items.push_back(Ok(SyncEvent::End(State::token(&self.options, state.current()))));
+        match faults.changes_end() {
+            Some(end) if end <= items.len() => items.truncate(end),
+            _ => items.push_back(Ok(SyncEvent::End(State::token(&self.options, state.current())))),
+        }
         Ok((with_failures(faults, items), faults.delay()))
     }
 
@@ -247,10 +252,10 @@ fn with_failures<T>(faults: &Faults, mut items: VecDeque<Result<T>>) -> VecDeque
     items
 }
 
-fn delayed<'a, T: Send + 'a>(items: VecDeque<T>, delay: Option<Delay>) -> BoxStream<'a, T> {
+fn delayed<'a, T: Send + 'a>(items: impl Stream<Item = T> + Send + 'a, delay: Option<Delay>) -> BoxStream<'a, T> {
     match delay {
-        None => stream::iter(items).boxed(),
-        Some(delay) => stream::iter(items)
+        None => items.boxed(),
+        Some(delay) => items
             .then(move |item| {
                 let waiting = delay();
                 async move {

@@ -40,6 +40,7 @@ pub struct Faults {
     unreadable: HashSet<Box<str>>,
     repeated: HashSet<Box<str>>,
     end: Option<(usize, Option<IncompleteReason>)>,
+    changes_end: Option<usize>,
     seed: Option<u64>,
     delay: Option<Delay>,
 }
@@ -73,7 +74,8 @@ impl Faults {
         self
     }
 
-    /// The object comes twice in searches.
+    /// The object comes twice in searches, and messages about it are delivered twice to whoever listens, if they are not settled by
+    /// then. Streams of changes never repeat one: by their contract they give exactly what has changed.
     #[must_use]
     pub fn repeated(mut self, identifier: &str) -> Self {
         self.repeated.insert(identifier.into());
@@ -87,15 +89,23 @@ impl Faults {
         self
     }
 
-    /// Searches give the objects in another order, always the same one for a seed; so do changes of different objects,
-    /// unless each carries a token, as these tell the order.
+    /// Streams of changes break off after so many items, without a word that these were all; so do those of messages, as if the source
+    /// had closed.
+    #[must_use]
+    pub fn end_changes_after(mut self, items: usize) -> Self {
+        self.changes_end = Some(items);
+        self
+    }
+
+    /// Searches give the objects in another order, always the same one for a seed; so do changes of different objects, and messages
+    /// about them. Changes that carry tokens are told in their own order all the same, as the tokens tell it.
     #[must_use]
     pub fn reordered(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
     }
 
-    /// Searches and streams of changes wait before each item.
+    /// Searches, streams of changes and those of messages wait before each item.
     #[must_use]
     pub fn delayed(mut self, delay: impl Fn() -> BoxFuture<'static, ()> + Send + Sync + 'static) -> Self {
         self.delay = Some(Arc::new(delay));
@@ -122,8 +132,20 @@ impl Faults {
         self.end
     }
 
+    pub(super) fn changes_end(&self) -> Option<usize> {
+        self.changes_end
+    }
+
     pub(super) fn delay(&self) -> Option<Delay> {
         self.delay.clone()
+    }
+
+    /// Which of these messages, each of which could come next, does.
+    pub(super) fn choose<T>(&self, mut ready: impl Iterator<Item = T>, number: impl Fn(&T) -> u64) -> Option<T> {
+        match self.seed {
+            None => ready.next(),
+            Some(seed) => ready.min_by_key(|message| scatter(seed, &number(message).to_string())),
+        }
     }
 
     /// Reorders what has different keys; what has the same key stays in its order.

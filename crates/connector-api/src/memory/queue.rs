@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
+use super::Faults;
 use crate::{Change, Error, ErrorKind, MessageId, Result};
 
 /// Messages until they are settled, in the order of publishing.
@@ -13,6 +14,8 @@ pub(super) struct Queue {
     published: u64,
     listeners: u64,
     closed: bool,
+    /// The messages that are to be delivered a second time, to those who have them.
+    again: VecDeque<u64>,
     wakers: Vec<Waker>,
 }
 
@@ -62,16 +65,25 @@ impl Queue {
 
     /// The next message for a listener. A message waits while an earlier one of the same object is not settled and was not
     /// given to the same listener.
-    pub(super) fn poll(&mut self, listener: u64, context: &Context<'_>) -> Poll<Option<Taken>> {
-        let ready = (0..self.messages.len()).find(|at| {
+    pub(super) fn poll(&mut self, listener: u64, faults: &Faults, context: &Context<'_>) -> Poll<Option<Taken>> {
+        while let Some(number) = self.again.pop_front() {
+            let theirs = |message: &&Message| message.number == number && message.with == Some(listener);
+            if let Some(message) = self.messages.iter().find(theirs) {
+                return Poll::Ready(Some(message.taken()));
+            }
+        }
+        let ready = (0..self.messages.len()).filter(|at| {
             let message = &self.messages[*at];
             let waits = |earlier: &Message| earlier.with != Some(listener) && earlier.shares_an_object(message);
             message.with.is_none() && message.since <= listener && !self.messages.iter().take(*at).any(waits)
         });
-        if let Some(message) = ready.and_then(|at| self.messages.get_mut(at)) {
+        let next = faults.choose(ready, |at| self.messages[*at].number);
+        if let Some(message) = next.and_then(|at| self.messages.get_mut(at)) {
             message.with = Some(listener);
-            let changes = message.changes.clone().map_err(|(kind, text)| Error::new(kind, text));
-            return Poll::Ready(Some(Taken { number: message.number, changes }));
+            if message.changes.iter().flatten().any(|change| faults.is_repeated(&change.identifier)) {
+                self.again.push_back(message.number);
+            }
+            return Poll::Ready(Some(message.taken()));
         }
         if self.closed {
             return Poll::Ready(None);
@@ -103,6 +115,11 @@ impl Queue {
 }
 
 impl Message {
+    fn taken(&self) -> Taken {
+        let changes = self.changes.clone().map_err(|(kind, text)| Error::new(kind, text));
+        Taken { number: self.number, changes }
+    }
+
     fn shares_an_object(&self, other: &Self) -> bool {
         let (Ok(ours), Ok(theirs)) = (&self.changes, &other.changes) else { return false };
         ours.iter().any(|ours| theirs.iter().any(|theirs| ours.identifier == theirs.identifier && ours.class == theirs.class))

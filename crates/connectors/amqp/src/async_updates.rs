@@ -45,7 +45,7 @@ use crate::config::AmqpConfig;
 use crate::connector::Amqp;
 use crate::dead_letters::{DeadLetters, Letter};
 use crate::error::{Step, explain, is_passing, printable};
-use crate::message::{changes, identity};
+use crate::message::{changes, deliveries_before, identity};
 
 /// The longest pause between two attempts to connect.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -58,6 +58,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 
 /// How long a queue may take to be recovered, after a broker was restarted.
 const RECOVERY: Duration = Duration::from_secs(15);
+
+/// From how many deliveries on a message is in danger: RabbitMQ's own limit is 20, and somebody has to have time to act.
+const MANY: u64 = 10;
 
 /// What a connector, its streams and their deliveries share.
 pub(crate) struct Shared {
@@ -104,6 +107,8 @@ struct Connected {
     session: Arc<Session>,
     consumer: Consumer,
     since: Instant,
+    /// Whether it was said that the broker may be about to give up messages.
+    warned: bool,
 }
 
 impl AsyncUpdates for Amqp {
@@ -201,18 +206,38 @@ impl Listener {
         }
     }
 
-    fn deliver(&self, message: Message) -> Delivery {
+    fn deliver(&mut self, message: Message) -> Delivery {
         let Message { delivery_tag, exchange, routing_key, properties, data, .. } = message;
         let config = self.shared.config();
         let id = identity(config, &properties);
+        let size = data.len();
         let changes = changes(&self.shared.decoder, &properties, &data);
+        if let Some(connected) = &mut self.connected
+            && !connected.warned
+            && let Some(times) = deliveries_before(&properties).filter(|times| *times >= MANY)
+        {
+            connected.warned = true;
+            tracing::warn!(
+                queue = %printable(&config.queue),
+                "a message was delivered {times} times before: a queue with a delivery limit gives messages up in the end"
+            );
+        }
+        let name = id.is_none().then(|| {
+            let (queue, key) = (printable(&config.queue), printable(routing_key.as_str()));
+            format!("delivery {delivery_tag} of the queue '{queue}', with the routing key '{key}'")
+        });
         let letter = config.dead_letters.is_some().then_some(Letter { exchange, routing_key, properties, body: data });
         // Without a connection nothing is delivered.
         let session = self.connected.as_ref().map(|connected| Arc::clone(&connected.session));
         if let Some(session) = &session {
             session.acknowledgements.delivered(delivery_tag);
         }
-        Delivery::new(id, changes, Box::new(Handle { shared: Arc::clone(&self.shared), session, tag: delivery_tag, letter }))
+        let handle = Handle { shared: Arc::clone(&self.shared), session, tag: delivery_tag, letter };
+        let delivery = Delivery::new(id, changes, Box::new(handle)).with_size(size);
+        match name {
+            Some(name) => delivery.with_name(name),
+            None => delivery,
+        }
     }
 
     /// The connection broke. An error where it is of no use to try again.
@@ -303,7 +328,7 @@ impl Listener {
             tracing::warn!(queue = %config.queue, others, "others consume from the queue: the order of changes is in danger");
         }
         self.shared.state().session = Arc::downgrade(&session);
-        Ok(Connected { session, consumer, since: Instant::now() })
+        Ok(Connected { session, consumer, since: Instant::now(), warned: false })
     }
 
     /// Sees to it that the queue is in order: everything that others had is back in its place. Says how many others consume, if

@@ -8,6 +8,7 @@ mod uri;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tidelock_connector_api::OnFailure;
 use tidelock_messages::{Secret, SourceKind};
 use tidelock_model::definition::ConnectorConfiguration;
 use tidelock_model::document::Node;
@@ -126,6 +127,11 @@ pub fn open(configuration: &ConnectorConfiguration, schema: Option<&Node>, base:
     }
     let (config, found) = read::read(&messages.source.node, base);
     diagnostics.extend(found);
+    if messages.on_failure == OnFailure::Skip && config.as_ref().is_some_and(|config| config.dead_letters.is_none()) {
+        let message = "rejected messages are lost, unless the queue has a dead-letter exchange of its own, which cannot be seen";
+        let warning = Diagnostic::warning("no-dead-letters", &messages.source.node.place, message);
+        diagnostics.push(warning.with_help("name a queue in 'deadLetterQueue', or the exchange in 'deadLetterExchange'"));
+    }
     match config.filter(|_| !diagnostics.iter().any(Diagnostic::is_error)) {
         Some(config) => Ok(Amqp::new(config, messages.decoder, messages.on_failure).with_warnings(diagnostics)),
         None => Err(diagnostics),

@@ -62,6 +62,10 @@ impl Connector for Amqp {
         stream::iter([Err(Error::unsupported(message))]).boxed()
     }
 
+    fn can_read(&self) -> bool {
+        false
+    }
+
     /// Connects, and looks at the queue without taking anything from it, and at the target of dead letters.
     async fn test(&self) -> Result<()> {
         let broker = &self.shared.broker;

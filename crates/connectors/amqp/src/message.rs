@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use lapin::BasicProperties;
-use lapin::types::ShortString;
+use lapin::types::{AMQPValue, ShortString};
 use tidelock_connector_api::{Change, Error, MessageId, Result};
 use tidelock_messages::Decoder;
 
@@ -34,6 +34,18 @@ pub(crate) fn changes(decoder: &Decoder, properties: &BasicProperties, body: &[u
     decoder.changes(body, properties.content_type().as_ref().map(ShortString::as_str))
 }
 
+/// How often a message was delivered before, as quorum queues count.
+pub(crate) fn deliveries_before(properties: &BasicProperties) -> Option<u64> {
+    match properties.headers().as_ref()?.inner().get("x-delivery-count")? {
+        AMQPValue::LongLongInt(count) => u64::try_from(*count).ok(),
+        AMQPValue::LongInt(count) => u64::try_from(*count).ok(),
+        AMQPValue::LongUInt(count) => Some((*count).into()),
+        AMQPValue::ShortInt(count) => u64::try_from(*count).ok(),
+        AMQPValue::ShortUInt(count) => Some((*count).into()),
+        _ => None,
+    }
+}
+
 /// A part of an identity, so that parts can be told apart, and it can be shown.
 fn escape(part: &str) -> String {
     let mut escaped = String::with_capacity(part.len());
@@ -52,7 +64,23 @@ fn escape(part: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use lapin::types::FieldTable;
+
     use super::*;
+
+    #[test]
+    fn a_quorum_queue_says_how_often_a_message_was_delivered() {
+        let counted = |value: AMQPValue| {
+            let mut headers = FieldTable::default();
+            headers.insert("x-delivery-count".into(), value);
+            deliveries_before(&BasicProperties::default().with_headers(headers))
+        };
+        assert_eq!(deliveries_before(&BasicProperties::default()), None);
+        assert_eq!(counted(AMQPValue::LongLongInt(12)), Some(12));
+        assert_eq!(counted(AMQPValue::LongUInt(3)), Some(3));
+        assert_eq!(counted(AMQPValue::LongLongInt(-1)), None);
+        assert_eq!(counted(AMQPValue::Boolean(true)), None);
+    }
 
     fn identified(properties: BasicProperties) -> Option<String> {
         let config = AmqpConfig::new("localhost", 5672, "hr/changes");

@@ -31,6 +31,7 @@ mod classic {
         the_schema_says_the_same_twice
         a_test_of_a_working_resource_succeeds
         the_facets_are_those_declared
+        what_is_said_of_reading_is_true
         a_change_is_delivered
         changes_of_one_object_are_delivered_in_order
         different_messages_have_different_identities

@@ -264,9 +264,16 @@ async fn a_message_without_an_identity_has_none() {
     queue.publish("b").await;
     let connector_of_ids = queue.connector();
     let mut deliveries = connector_of_ids.deliveries();
-    assert_eq!(next(&mut deliveries).await.id, None);
-    assert_eq!(&*next(&mut deliveries).await.id.unwrap().0, &*format!("%2F/{}/b", queue.name));
-    drop(deliveries);
+    let first = next(&mut deliveries).await;
+    assert_eq!(first.id, None);
+    // It can be found all the same.
+    let name = format!("delivery 1 of the queue '{0}', with the routing key '{0}'", queue.name);
+    assert_eq!(first.name.as_deref(), Some(name.as_str()));
+    assert_eq!(first.size, body("a").len());
+    let second = next(&mut deliveries).await;
+    assert_eq!(&*second.id.as_ref().unwrap().0, &*format!("%2F/{}/b", queue.name));
+    assert_eq!(second.name, None);
+    drop((first, second, deliveries));
     let mut config = queue.config();
     config.identity = Identity::None;
     let connector = connector(config);

@@ -1,19 +1,23 @@
 //! Changes as they happen: content synchronization that persists (RFC 4533, 3.4).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::mem;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, stream};
-use tidelock_connector_api::{Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, Result, Token, async_trait};
+use tidelock_connector_api::{
+    Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, Listening, Result, Token, async_trait,
+};
 use tokio::time::timeout;
 
-use crate::client::{Lease, Pool, backoff, is_passing};
+use crate::client::{Lease, Pool, is_passing};
 use crate::connector::Ldap;
 use crate::error::{not_ldap, silent};
+use crate::live_sync::below::Below;
 use crate::live_sync::subject::{Changed, Subject, full};
-use crate::live_sync::syncrepl::{Info, StateKind, begin, current, info, is_refusal, sync_state};
+use crate::live_sync::syncrepl::{EntryId, Info, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
 use crate::live_sync::token::expired;
 use crate::live_sync::{Position, Strategy, UNSOUND_ON_389, strategy};
 use crate::message::{Message, answer};
@@ -24,6 +28,9 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// How many changes of the refresh stage are delivered at once.
 const BATCH: usize = 500;
 
+/// How long is waited at most between two tries to connect.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 impl AsyncUpdates for Ldap {
     /// The deliveries after the last one that was settled in this process; without one, from now on.
     fn deliveries(&self) -> BoxStream<'_, Result<Delivery>> {
@@ -33,6 +40,7 @@ impl AsyncUpdates for Ldap {
     /// The first deliveries bring what has changed since the token; the last of them has the token after it. From then on
     /// each change is a delivery with a token of its own. A connection that breaks is made again.
     fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
+        self.listening.set(Listening::Reconnecting);
         let begin = async move {
             let directory = self.directory().await?;
             if strategy(self, &directory).await? != Strategy::Syncrepl {
@@ -49,13 +57,51 @@ impl AsyncUpdates for Ldap {
                     let mut listener = listener?;
                     match listener.next().await {
                         Ok(delivery) => Some((Ok(delivery), Some(listener))),
-                        Err(error) => Some((Err(error), None)),
+                        Err(error) => {
+                            listener.status.set(Listening::Down);
+                            Some((Err(error), None))
+                        }
                     }
                 })
                 .boxed(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
+                Err(error) => {
+                    self.listening.set(Listening::Down);
+                    stream::iter([Err(error)]).boxed()
+                }
             })
             .boxed()
+    }
+
+    /// Both go by the server's cookie.
+    fn continues_live_sync(&self) -> bool {
+        true
+    }
+
+    fn status(&self) -> Listening {
+        self.listening.get()
+    }
+}
+
+/// How the connection is, for whoever asks.
+#[derive(Default)]
+pub(crate) struct Status(AtomicU8);
+
+impl Status {
+    fn get(&self) -> Listening {
+        match self.0.load(Relaxed) {
+            0 => Listening::Alive,
+            1 => Listening::Reconnecting,
+            _ => Listening::Down,
+        }
+    }
+
+    fn set(&self, listening: Listening) {
+        let number = match listening {
+            Listening::Alive => 0,
+            Listening::Reconnecting => 1,
+            Listening::Down => 2,
+        };
+        self.0.store(number, Relaxed);
     }
 }
 
@@ -63,16 +109,25 @@ impl AsyncUpdates for Ldap {
 struct Listener {
     pool: Arc<Pool>,
     subject: Subject,
+    status: Arc<Status>,
     settled: Arc<Settled>,
     generation: u64,
-    /// The position after everything that was received.
+    /// The position after everything that was delivered: the one to begin again from.
     cookie: Vec<u8>,
+    /// The position after everything that was received, once that is delivered. A server may name it before what leads to it.
+    next_cookie: Option<Vec<u8>>,
     lease: Option<Lease>,
     stage: Stage,
     /// What was received and not delivered.
     changes: Vec<Change>,
-    /// An error that stands for one of them.
-    unreadable: Option<Error>,
+    /// What was received and cannot be read.
+    unreadable: Vec<Error>,
+    /// What is below entries that have changed.
+    below: Below,
+    /// Deliveries to be made before anything else, and whether there is a position after each.
+    outbox: VecDeque<(Result<Vec<Change>>, bool)>,
+    /// Since when there is no connection, and how often one was tried since.
+    broken: Option<(Instant, u32)>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -99,45 +154,69 @@ impl Listener {
         Ok(Self {
             pool: Arc::clone(&ldap.pool),
             subject,
+            status: Arc::clone(&ldap.listening),
             settled: Arc::clone(&ldap.settled),
             generation,
             cookie,
+            next_cookie: None,
             lease: None,
             stage,
             changes: Vec::new(),
-            unreadable: None,
+            unreadable: Vec::new(),
+            below: Below::default(),
+            outbox: VecDeque::new(),
+            broken: None,
         })
     }
 
-    /// The next delivery.
+    /// The next delivery. A connection that breaks is made again, for as long as is configured.
     async fn next(&mut self) -> Result<Delivery> {
         if self.stage == Stage::Begin {
             self.stage = Stage::Refresh;
-            return Ok(self.deliver(true));
+            return Ok(self.wrap(Ok(Vec::new()), true));
         }
-        let mut failures = 0;
         loop {
-            match self.follow().await {
-                Ok(delivery) => return Ok(delivery),
-                Err(error) if is_passing(&error) && failures < self.pool.config().attempts => {
-                    failures += 1;
-                    // What was received of an unfinished refresh comes again.
-                    self.lease = None;
-                    self.changes.clear();
-                    self.unreadable = None;
-                    self.stage = Stage::Refresh;
-                    tokio::time::sleep(backoff(failures)).await;
+            let error = match self.follow().await {
+                Ok(delivery) => {
+                    self.broken = None;
+                    self.status.set(Listening::Alive);
+                    return Ok(delivery);
                 }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let (since, tries) = self.broken.unwrap_or((Instant::now(), 0));
+            if !is_passing(&error) || since.elapsed() >= self.pool.config().reconnect_timeout {
+                return Err(error);
             }
+            tracing::warn!(error = error.full_message(), tries, "the connection to the directory is lost");
+            self.status.set(Listening::Reconnecting);
+            self.broken = Some((since, tries.saturating_add(1)));
+            // What was received and not delivered comes again.
+            self.lease = None;
+            self.next_cookie = None;
+            self.changes.clear();
+            self.unreadable.clear();
+            self.below = Below::default();
+            self.stage = Stage::Refresh;
+            tokio::time::sleep(wait(tries)).await;
         }
     }
 
     async fn follow(&mut self) -> Result<Delivery> {
-        if self.unreadable.is_some() {
-            return Ok(self.deliver(self.stage == Stage::Persist));
-        }
         loop {
+            if let Some((changes, position)) = self.outbox.pop_front() {
+                return Ok(self.wrap(changes, position));
+            }
+            // Everything that came before the position must be known; of the refresh stage that is so at its end.
+            if self.stage == Stage::Persist && !self.below.is_empty() {
+                let mut found = Vec::new();
+                let all = self.below.fill(&self.pool, &mut self.subject, &mut found).await?;
+                self.add(found);
+                if all || self.changes.len() >= BATCH {
+                    self.send(all);
+                }
+                continue;
+            }
             let mut lease = match self.lease.take() {
                 Some(lease) => lease,
                 None => begin(&self.pool, &self.subject, Some(&self.cookie), true).await?,
@@ -150,51 +229,53 @@ impl Listener {
                 lease.ended();
                 return Err(self.ended(&message));
             }
-            let ready = self.take(&message).await;
+            let is_position = self.take(&message).await;
             self.lease = Some(lease);
-            match ready? {
-                Ready::No => {}
-                Ready::Changes => return Ok(self.deliver(false)),
-                Ready::Position => return Ok(self.deliver(true)),
+            let is_position = is_position?;
+            if self.stage == Stage::Persist && !self.below.is_empty() {
+                continue;
+            }
+            if is_position || self.changes.len() >= BATCH || !self.unreadable.is_empty() {
+                self.send(is_position);
             }
         }
     }
 
-    async fn take(&mut self, message: &Message) -> Result<Ready> {
+    /// Takes a message. Whether nothing else is before the position after it.
+    async fn take(&mut self, message: &Message) -> Result<bool> {
         let server = self.pool.config().server();
         let broken = |_| not_ldap(&server);
         match message.tag {
             answer::ENTRY => {
                 let state = sync_state(message).map_err(broken)?.ok_or_else(|| not_ldap(&server))?;
-                let change = match state.kind {
+                match state.kind {
                     StateKind::Present => return Err(forgotten()),
-                    StateKind::Deleted => Some(self.subject.deleted(state.identifier)),
-                    StateKind::Changed => match self.subject.read(&self.pool, message).await? {
-                        Changed::Object(object) => Some(full(object)),
-                        Changed::Failed(error) => {
-                            self.unreadable = Some(error);
-                            None
+                    StateKind::Deleted => self.gone(vec![state.id]).await?,
+                    StateKind::Changed => {
+                        self.below.look(self.pool.config(), message)?;
+                        match self.subject.read(&self.pool, message).await? {
+                            Changed::Object(object) => {
+                                self.subject.check(&object, state.id)?;
+                                self.changes.push(full(object));
+                            }
+                            Changed::Failed(error) => self.unreadable.push(error),
+                            Changed::Left => self.changes.push(self.subject.deleted(self.subject.called(state.id))),
+                            Changed::Ignored | Changed::Foreign => {}
                         }
-                        Changed::Ignored | Changed::Foreign | Changed::Derived => None,
-                    },
-                };
-                self.changes.extend(change);
-                self.keep(state.cookie);
-                if self.stage == Stage::Persist {
-                    return Ok(Ready::Position);
+                    }
                 }
-                let full = self.changes.len() >= BATCH || self.unreadable.is_some();
-                Ok(if full { Ready::Changes } else { Ready::No })
+                self.keep(state.cookie);
+                Ok(self.stage == Stage::Persist)
             }
             answer::INTERMEDIATE => match info(message).map_err(broken)? {
                 Some(Info::NewCookie(cookie)) => {
                     self.keep(Some(cookie));
-                    Ok(if self.stage == Stage::Persist { Ready::Position } else { Ready::No })
+                    Ok(self.stage == Stage::Persist)
                 }
-                Some(Info::Identifiers { deleted: true, cookie, identifiers }) => {
-                    self.changes.extend(identifiers.into_iter().map(|identifier| self.subject.deleted(identifier)));
+                Some(Info::Identifiers { deleted: true, cookie, ids }) => {
+                    self.gone(ids).await?;
                     self.keep(cookie);
-                    Ok(if self.stage == Stage::Persist { Ready::Position } else { Ready::No })
+                    Ok(self.stage == Stage::Persist)
                 }
                 Some(Info::Identifiers { deleted: false, .. } | Info::PhaseEnd { present: true, .. }) => Err(forgotten()),
                 Some(Info::PhaseEnd { present: false, done, cookie }) => {
@@ -202,33 +283,46 @@ impl Listener {
                     if done {
                         self.stage = Stage::Persist;
                     }
-                    Ok(if done { Ready::Position } else { Ready::No })
+                    Ok(done)
                 }
-                None => Ok(Ready::No),
+                None => Ok(false),
             },
-            answer::REFERENCE => {
-                let message = "a part of the directory is on another server; 'baseContextToSynchronize' must leave it out";
-                Err(Error::unsupported(message))
-            }
+            answer::REFERENCE => pass_over(&self.pool).map(|()| false),
             _ => Err(not_ldap(&server)),
         }
     }
 
-    /// Makes a delivery of what was received. With `position`, nothing else is before the position after it.
-    fn deliver(&mut self, position: bool) -> Delivery {
-        match self.unreadable.take() {
-            Some(error) if self.changes.is_empty() => self.wrap(Err(error), position),
-            // What cannot be read is told of in a delivery of its own.
-            unreadable => {
-                let last = unreadable.is_none();
-                self.unreadable = unreadable;
-                let changes = mem::take(&mut self.changes);
-                self.wrap(Ok(changes), position && last)
+    async fn gone(&mut self, ids: Vec<EntryId>) -> Result<()> {
+        let changes = self.subject.gone(&self.pool, ids, &mut self.below).await?;
+        self.add(changes);
+        Ok(())
+    }
+
+    fn add(&mut self, changes: Vec<Result<Change>>) {
+        for change in changes {
+            match change {
+                Ok(change) => self.changes.push(change),
+                Err(error) => self.unreadable.push(error),
             }
         }
     }
 
-    fn wrap(&self, changes: Result<Vec<Change>>, position: bool) -> Delivery {
+    /// Sends what was received. What cannot be read is told of in a delivery of its own.
+    fn send(&mut self, position: bool) {
+        let changes = mem::take(&mut self.changes);
+        if !changes.is_empty() || self.unreadable.is_empty() {
+            self.outbox.push_back((Ok(changes), false));
+        }
+        self.outbox.extend(self.unreadable.drain(..).map(|error| (Err(error), false)));
+        if let Some((_, last)) = self.outbox.back_mut() {
+            *last = position;
+        }
+    }
+
+    fn wrap(&mut self, changes: Result<Vec<Change>>, position: bool) -> Delivery {
+        if position && let Some(cookie) = self.next_cookie.take() {
+            self.cookie = cookie;
+        }
         let token = position.then(|| self.subject.token(&Position::Cookie(self.cookie.clone())));
         let number = self.settled.deliver(self.generation, token.clone());
         let acknowledge = Settle { settled: Arc::clone(&self.settled), generation: self.generation, number };
@@ -241,7 +335,7 @@ impl Listener {
 
     fn keep(&mut self, cookie: Option<Vec<u8>>) {
         if let Some(cookie) = cookie.filter(|cookie| !cookie.is_empty()) {
-            self.cookie = cookie;
+            self.next_cookie = Some(cookie);
         }
     }
 
@@ -256,13 +350,12 @@ impl Listener {
     }
 }
 
-/// Whether there is something to deliver.
-enum Ready {
-    No,
-    /// Changes, in the middle of a refresh.
-    Changes,
-    /// Everything up to a position.
-    Position,
+/// How long to wait after so many tries: twice as long each time, and not quite, so that many listeners do not all come at once.
+fn wait(tries: u32) -> Duration {
+    let full = Duration::from_millis(100 << tries.min(10)).min(LONGEST_WAIT);
+    // The clock's small digits are as good as chance.
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
+    full.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
 }
 
 /// The next message, however long it takes. Where nothing comes for long, the server is asked whether it is still there.
@@ -282,9 +375,12 @@ async fn hear(lease: &mut Lease, patience: Duration) -> Result<Message> {
     }
 }
 
-/// The server tells what is left instead of what is gone, which is for a refresh to be compared with.
+/// The server tells what is left instead of what is gone. Whoever listens has nothing to compare that with.
 fn forgotten() -> Error {
-    expired("the server has forgotten which entries were deleted since; live synchronization or a reconciliation finds out")
+    expired(
+        "the server has forgotten which entries were deleted since, as OpenLDAP does when it is started again; a live synchronization \
+         whose objects are those of the resource goes on from the same token, and a reconciliation finds out as well",
+    )
 }
 
 /// How far deliveries are settled, for listeners that do not say where they come in.

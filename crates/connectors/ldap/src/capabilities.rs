@@ -1,23 +1,24 @@
 //! What a server really does for us: measured, not believed.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Completeness, Error, Finding, Result};
 
 use crate::client::Pool;
+use crate::clock::{now, server_time};
 use crate::config::{LdapConfig, Paging, Security, Trust};
 use crate::connector::Ldap;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::live_sync::subject::Subject;
-use crate::live_sync::syncrepl::{self, Info};
+use crate::live_sync::syncrepl::{self, Info, Offer};
 use crate::live_sync::{Strategy, UNSOUND_ON_389, is_by_uuid, strategy};
 use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
 use crate::schema::{DN, Directory};
-use crate::search::{Walk, first_entry};
+use crate::search::Walk;
 use crate::subschema::ClassKind;
-use crate::value::{Form, parse_time};
+use crate::value::Form;
 
 /// How many entries are counted at most to find out a limit: more than the limits that servers come with.
 const COUNTED: usize = 10_000;
@@ -300,10 +301,13 @@ async fn changes(ldap: &Ldap, directory: &Arc<Directory>, strategy: Result<Strat
     match strategy {
         Err(error) => vec![failed(pulled, &error)],
         Ok(Strategy::Timestamps) => {
-            let why = match directory.root.is_389() {
-                true => UNSOUND_ON_389,
-                false if !is_by_uuid(ldap) => "that would take 'entryUUID' as the identifier",
-                false => "the server offers no content synchronization to us, or is not to be asked for it",
+            let why = match directory.content_synchronization(&ldap.pool).await {
+                _ if directory.root.is_389() => UNSOUND_ON_389,
+                _ if !is_by_uuid(ldap) => "'uidAttribute' is nothing that content synchronization calls entries by",
+                Ok(Offer::Given) => "'synchronizationStrategy' is modifyTimestamp",
+                Ok(Offer::ByOtherIdentifiers) => "content synchronization calls entries by something else than 'uidAttribute'",
+                Ok(Offer::Refused(_)) => "content synchronization is offered, and refused to us",
+                _ => "the server offers no content synchronization (RFC 4533)",
             };
             vec![time_stamps(pulled, &ldap.pool).await, Finding::new(pushed, format!("no: {why}"))]
         }
@@ -400,25 +404,6 @@ async fn clock(pool: &Arc<Pool>) -> Finding {
     }
 }
 
-/// Where servers show their clocks: Active Directory, OpenLDAP with its monitor, 389 Directory Server.
-const CLOCKS: [(&str, &str); 3] =
-    [("", "currentTime"), ("cn=Current,cn=Time,cn=Monitor", "monitorTimestamp"), ("cn=monitor", "currentTime")];
-
-/// The server's clock; milliseconds since 1970. None where it does not show it, or not to us.
-async fn server_time(pool: &Arc<Pool>) -> Option<i64> {
-    for (entry, attribute) in CLOCKS {
-        let request = Request::Search(Search::entry(entry, &[attribute]));
-        // Whatever stands in the way of this stands in the way of nothing else.
-        let Ok(Some(message)) = first_entry(pool, &request).await else { continue };
-        let values = message.entry().and_then(|entry| entry.values_of(attribute)).unwrap_or_default();
-        let time = values.first().and_then(|value| std::str::from_utf8(value).ok()).and_then(parse_time);
-        if time.is_some() {
-            return time;
-        }
-    }
-    None
-}
-
 /// The difference of a clock that says `theirs` to ours, while that goes from `before` to `after`. One that shows no milliseconds may be
 /// up to a second later than it says.
 fn difference(theirs: i64, before: i64, after: i64) -> String {
@@ -493,10 +478,6 @@ fn everything(config: &LdapConfig) -> Search {
 
 fn failed(subject: &str, error: &Error) -> Finding {
     Finding::new(subject, error.full_message()).doubtful()
-}
-
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 fn millis(duration: Duration) -> f64 {

@@ -27,6 +27,12 @@ pub struct LdapConfig {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// Servers with the same entries, by host and port, for when that one cannot be reached.
+    pub replicas: Vec<(String, u16)>,
+    /// How long another server is preferred once one could not be reached.
+    pub switch_back: Duration,
+    /// Whether the system sees to it that connections over which nothing goes are still there.
+    pub keep_alive: bool,
     /// How the connection is encrypted.
     pub security: Security,
     /// Whose certificates are believed.
@@ -37,6 +43,8 @@ pub struct LdapConfig {
     pub base_context: String,
     /// How far below it searches reach.
     pub scope: SearchScope,
+    /// What becomes of parts of the directory that are on other servers.
+    pub referrals: Referrals,
     /// How results are asked for.
     pub paging: Paging,
     /// How many entries a page has.
@@ -73,6 +81,8 @@ pub struct LdapConfig {
     pub write_timeout: Duration,
     /// How long a search may be silent.
     pub read_timeout: Duration,
+    /// How long it is tried to have the connection back over which changes are pushed.
+    pub reconnect_timeout: Duration,
     /// How often something is tried that changes nothing.
     pub attempts: u32,
     /// Whether a kept connection is tried out each time.
@@ -132,6 +142,15 @@ pub enum SearchScope {
     One,
 }
 
+/// What becomes of parts of the directory that are on other servers. They are not read in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referrals {
+    /// They are passed over: a search that meets one is incomplete, and what is said to be missing may be there.
+    Ignore,
+    /// To meet one is an error.
+    Throw,
+}
+
 /// How results are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paging {
@@ -185,11 +204,15 @@ impl LdapConfig {
         Self {
             host: host.into(),
             port,
+            replicas: Vec::new(),
+            switch_back: timeout,
+            keep_alive: false,
             security: Security::None,
             trust: Trust::System,
             bind: None,
             base_context: base_context.into(),
             scope: SearchScope::Sub,
+            referrals: Referrals::Ignore,
             paging: Paging::Auto,
             // A page is a round trip: with 100, midPoint's default, a large directory takes half as long again.
             page_size: 1000,
@@ -209,6 +232,7 @@ impl LdapConfig {
             connect_timeout: timeout,
             write_timeout: timeout,
             read_timeout: Duration::from_secs(60),
+            reconnect_timeout: Duration::from_secs(600),
             attempts: 3,
             check_alive: false,
             allow_empty: false,
@@ -218,10 +242,14 @@ impl LdapConfig {
     /// The server and its port, for people.
     #[must_use]
     pub fn server(&self) -> String {
-        match self.host.contains(':') {
-            true => format!("[{}]:{}", self.host, self.port),
-            false => format!("{}:{}", self.host, self.port),
-        }
+        shown(&self.host, self.port)
+    }
+
+    /// All servers, by host and port, the preferred one first.
+    pub(crate) fn servers(&self) -> impl ExactSizeIterator<Item = (&str, u16)> {
+        let all: Vec<_> =
+            std::iter::once((&*self.host, self.port)).chain(self.replicas.iter().map(|(host, port)| (&**host, *port))).collect();
+        all.into_iter()
     }
 
     /// The entry below which changes are looked for.
@@ -245,6 +273,11 @@ pub fn open(configuration: &ConnectorConfiguration, base: &Path) -> Result<Ldap,
         }
         (_, diagnostics) => Err(diagnostics),
     }
+}
+
+/// A server and its port, for people.
+pub(crate) fn shown(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
 impl PasswordSource {

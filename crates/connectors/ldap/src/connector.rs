@@ -10,7 +10,7 @@ use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
 use tidelock_model::{Diagnostic, Diagnostics};
 
-use crate::async_updates::Settled;
+use crate::async_updates::{Settled, Status};
 use crate::client::Pool;
 use crate::config::{LdapConfig, SynchronizationStrategy};
 use crate::message::Scope;
@@ -26,6 +26,8 @@ pub struct Ldap {
     directory: Arc<RwLock<Option<Arc<Directory>>>>,
     /// How far what was pushed is settled.
     pub(crate) settled: Arc<Settled>,
+    /// How the connection is over which changes are pushed.
+    pub(crate) listening: Arc<Status>,
     warnings: Diagnostics,
 }
 
@@ -37,6 +39,7 @@ impl Ldap {
             pool: Arc::new(Pool::new(Arc::new(config))),
             directory: Arc::default(),
             settled: Arc::default(),
+            listening: Arc::default(),
             warnings: Vec::new(),
         }
     }

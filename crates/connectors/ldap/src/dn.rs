@@ -42,6 +42,11 @@ impl Dn {
         self.0.first()
     }
 
+    /// Its parts, the entry's own first.
+    pub(crate) fn rdns(&self) -> &[Rdn] {
+        &self.0
+    }
+
     /// The name of the entry above.
     pub(crate) fn parent(&self) -> Option<Self> {
         self.0.split_first().map(|(_, above)| Self(above.to_vec()))

@@ -22,7 +22,7 @@ pub(crate) struct EntryReader {
 pub(crate) enum Read {
     /// An object.
     Object(ResourceObject),
-    /// An object of which some attributes are there in part: the rest is to be asked for.
+    /// An object of which some attributes are there in pieces, each a piece of its own.
     Partial(ResourceObject, Vec<Range>),
     /// An entry of a class that is derived from the one that is asked for.
     Derived,
@@ -30,13 +30,15 @@ pub(crate) enum Read {
     Failed(Error),
 }
 
-/// An attribute of which more values are to come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A piece of an attribute's values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     /// The attribute, by its place in the class.
     pub(crate) at: usize,
-    /// The number of the next value.
+    /// The number of its first value.
     pub(crate) from: u64,
+    /// The number of the value after it; none where it is the last piece.
+    pub(crate) next: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -46,6 +48,9 @@ enum Meaning {
     /// Nothing that the class has.
     Nothing,
 }
+
+/// The first value of a range, and the one after it if there are more.
+type Bounds = (u64, Option<u64>);
 
 /// Spellings beyond this number are looked up each time: a server must not fill our memory with them.
 const MAX_SPELLINGS: usize = 2000;
@@ -91,9 +96,7 @@ impl EntryReader {
                     return Ok(Read::Derived);
                 }
             }
-            if let Some(from) = range {
-                ranges.push(Range { at, from });
-            }
+            ranges.extend(range.map(|(from, next)| Range { at, from, next }));
             match found.iter_mut().find(|(known, _)| *known == at) {
                 Some((_, known)) => known.extend(values),
                 None => found.push((at, values)),
@@ -131,8 +134,8 @@ impl EntryReader {
         Ok(if ranges.is_empty() { Read::Object(object) } else { Read::Partial(object, ranges) })
     }
 
-    /// Which attribute a description means, and with which value its range goes on, if it has one that does not end here.
-    fn meaning(&mut self, description: &[u8]) -> Option<(usize, Option<u64>)> {
+    /// Which attribute a description means, and its range, if it has one.
+    fn meaning(&mut self, description: &[u8]) -> Option<(usize, Option<Bounds>)> {
         let known = self.spellings.get(self.guess).filter(|(spelling, _)| **spelling == *description).map(|_| self.guess);
         let known = known.or_else(|| self.spellings.iter().position(|(spelling, _)| **spelling == *description));
         if let Some(at) = known {
@@ -148,13 +151,12 @@ impl EntryReader {
             self.spellings.push((description.into(), meaning));
         }
         match meaning {
-            Meaning::Attribute(at) => Some((at, range.flatten())),
+            Meaning::Attribute(at) => Some((at, range)),
             Meaning::Nothing => None,
         }
     }
 
-    /// The second is there with a range; within it, the number of the next value, if there are more.
-    fn look_up(&self, description: &[u8]) -> (Meaning, Option<Option<u64>>) {
+    fn look_up(&self, description: &[u8]) -> (Meaning, Option<Bounds>) {
         let Ok(description) = std::str::from_utf8(description) else { return (Meaning::Nothing, None) };
         let mut parts = description.split(';');
         let name = parts.next().unwrap_or_default();
@@ -164,9 +166,7 @@ impl EntryReader {
                 continue;
             }
             match option.get(..6).filter(|start| start.eq_ignore_ascii_case("range=")).and_then(|_| option[6..].split_once('-')) {
-                Some((_, "*")) => range = Some(None),
-                // One that cannot be understood goes on where it began, which is found out then.
-                Some((_, last)) => range = Some(Some(last.parse::<u64>().map_or(0, |last| last.saturating_add(1)))),
+                Some((first, last)) => range = Some(bounds(first, last)),
                 // Values in a language, and the like: they belong to an attribute of their own, which no class declares.
                 None => return (Meaning::Nothing, None),
             }
@@ -175,5 +175,14 @@ impl EntryReader {
             Some(at) => (Meaning::Attribute(at), range),
             None => (Meaning::Nothing, None),
         }
+    }
+}
+
+/// The bounds of a range. One that cannot be understood begins nowhere, so that nothing goes on with it.
+fn bounds(first: &str, last: &str) -> Bounds {
+    let next = if last == "*" { Ok(None) } else { last.parse::<u64>().map(|last| last.checked_add(1)) };
+    match (first.parse(), next) {
+        (Ok(first), Ok(next)) => (first, next),
+        _ => (u64::MAX, None),
     }
 }

@@ -8,6 +8,7 @@ mod async_updates;
 mod ber;
 mod capabilities;
 mod client;
+mod clock;
 mod config;
 mod connector;
 mod dn;
@@ -26,7 +27,7 @@ mod translate;
 mod value;
 
 pub use config::{
-    BUNDLE_NAMESPACE, Bind, LdapConfig, Paging, PasswordSource, SearchScope, Security, SynchronizationStrategy, TimestampForm,
-    Trust, When, open,
+    BUNDLE_NAMESPACE, Bind, LdapConfig, Paging, PasswordSource, Referrals, SearchScope, Security, SynchronizationStrategy,
+    TimestampForm, Trust, When, open,
 };
 pub use connector::Ldap;

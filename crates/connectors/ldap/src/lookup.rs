@@ -14,7 +14,7 @@ use crate::entry::EntryReader;
 use crate::filter::Filter;
 use crate::message::{Request, Scope, Search};
 use crate::schema::{Directory, EntryClass};
-use crate::search::{class_filter, entries, read_entry};
+use crate::search::{class_filter, entries, is_any_visible, read_entry};
 use crate::translate::identified;
 
 /// How many identifiers a filter names. Even careful servers let a search find so many entries.
@@ -40,7 +40,17 @@ pub(crate) async fn get_many(pool: &Arc<Pool>, directory: &Directory, class: &st
         }
     }
     let found: Vec<Vec<Lookup>> = stream::iter(lookups).buffered(AT_ONCE).try_collect().await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found: Vec<Lookup> = found.into_iter().flatten().collect();
+    // Where rights are lost, everything looks as if it were gone.
+    let config = pool.config();
+    if !config.allow_empty
+        && !found.is_empty()
+        && found.iter().all(|found| matches!(found, Ok(None)))
+        && !is_any_visible(pool, &config.base_context, class_filter(config, class)).await?
+    {
+        found.iter_mut().for_each(|found| *found = Err(invisible()));
+    }
+    Ok(found)
 }
 
 async fn by_attribute(pool: &Arc<Pool>, class: &Arc<EntryClass>, identifiers: &[&str]) -> Result<Vec<Lookup>> {
@@ -52,7 +62,7 @@ async fn by_attribute(pool: &Arc<Pool>, class: &Arc<EntryClass>, identifiers: &[
         base: config.base_context.clone(),
         scope: Scope::Sub,
         filter: class_filter(config, class).and(filter),
-        attributes: class.requested(config),
+        attributes: class.requested(),
         size_limit: 0,
     };
     let (objects, all) = read(pool, class, search).await?;
@@ -99,7 +109,7 @@ async fn by_name(pool: &Arc<Pool>, class: &Arc<EntryClass>, name: &str) -> Resul
         base: name.to_owned(),
         scope: Scope::Base,
         filter: class_filter(config, class),
-        attributes: class.requested(config),
+        attributes: class.requested(),
         size_limit: 0,
     };
     let (objects, all) = read(pool, class, search).await?;
@@ -133,5 +143,11 @@ pub(crate) fn filter_of(class: &EntryClass, identifier: &str) -> Option<Filter> 
 
 fn unknown() -> Error {
     let message = "it cannot be said that the object is missing: the server did not give everything that was asked for";
+    Error::new(ErrorKind::OutcomeUnknown, message)
+}
+
+fn invisible() -> Error {
+    let message = "it cannot be said that the object is missing: the server shows no entry of its class; \
+                   if that can be right, set 'allowEmpty'";
     Error::new(ErrorKind::OutcomeUnknown, message)
 }

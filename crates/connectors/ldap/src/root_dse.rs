@@ -10,6 +10,9 @@ use crate::dn::Dn;
 use crate::error::not_ldap;
 use crate::message::{Message, Request, Search, answer, oid};
 
+/// What we call OpenLDAP, which does not say it itself.
+const OPENLDAP: &str = "OpenLDAP";
+
 /// The entry without a name.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RootDse {
@@ -54,6 +57,10 @@ impl RootDse {
         self.extensions.iter().any(|offered| offered == oid)
     }
 
+    pub(crate) fn is_openldap(&self) -> bool {
+        self.vendor.first().is_some_and(|vendor| vendor == OPENLDAP)
+    }
+
     /// Whether all operational attributes can be asked for at once.
     pub(crate) fn has_plus(&self) -> bool {
         self.features.iter().any(|offered| offered == oid::ALL_OPERATIONAL_ATTRIBUTES)
@@ -89,7 +96,7 @@ impl RootDse {
                     self.is_active_directory = values.iter().any(|value| value == "1.2.840.113556.1.4.800");
                 }
                 "objectclass" if values.iter().any(|value| value == "OpenLDAProotDSE") => {
-                    self.vendor.insert(0, "OpenLDAP".to_owned());
+                    self.vendor.insert(0, OPENLDAP.to_owned());
                 }
                 _ => {}
             }

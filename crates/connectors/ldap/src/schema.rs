@@ -11,7 +11,7 @@ use tokio::sync::OnceCell;
 use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
 use crate::error::not_ldap;
-use crate::live_sync::syncrepl;
+use crate::live_sync::syncrepl::{self, Offer};
 use crate::message::{Message, Request, Search, answer};
 use crate::root_dse::RootDse;
 use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
@@ -29,7 +29,7 @@ pub(crate) struct Directory {
     classes: HashMap<Arc<str>, Arc<EntryClass>>,
     /// What the configuration names and the server does not have.
     pub(crate) missing: Vec<String>,
-    content_synchronization: OnceCell<bool>,
+    content_synchronization: OnceCell<Offer>,
 }
 
 /// An object class, ready for reading entries.
@@ -44,6 +44,8 @@ pub(crate) struct EntryClass {
     derived: HashSet<String>,
     /// The names of all classes that an entry of this one has, the most general first.
     pub(crate) lineage: Vec<String>,
+    /// Whether entries may have the attribute of passwords, which is none of these.
+    has_password: bool,
 }
 
 /// An attribute of an object class.
@@ -54,12 +56,31 @@ pub(crate) struct Attribute {
     pub(crate) asked_as: Option<Arc<str>>,
     pub(crate) form: Form,
     pub(crate) rule: MatchingRule,
+    /// Which texts are values of it.
+    pub(crate) text: TextSyntax,
+    /// Whether it has to be asked for by its name.
+    pub(crate) operational: bool,
     /// Whether its values are sent in binary form only.
     pub(crate) in_binary: bool,
     /// What the server can compare.
     pub(crate) equality: bool,
     pub(crate) ordering: bool,
     pub(crate) substring: bool,
+}
+
+/// Which texts an attribute can have as values, as far as all servers agree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextSyntax {
+    /// Every text but the empty one.
+    Directory,
+    /// Texts in ASCII.
+    Ascii,
+    /// Letters, digits, spaces and some more.
+    Printable,
+    Uuid,
+    Name,
+    /// Nobody knows.
+    Other,
 }
 
 impl Directory {
@@ -111,8 +132,8 @@ impl Directory {
     }
 
     /// Whether changes can be asked for by content synchronization. Tried out once.
-    pub(crate) async fn has_content_synchronization(&self, pool: &Arc<Pool>) -> Result<bool> {
-        self.content_synchronization.get_or_try_init(|| syncrepl::is_offered(pool, &self.root)).await.copied()
+    pub(crate) async fn content_synchronization(&self, pool: &Arc<Pool>) -> Result<&Offer> {
+        self.content_synchronization.get_or_try_init(|| syncrepl::offer(pool, &self.root, self.identifier_form())).await
     }
 
     /// The class of this exact name, as far as entries can be of it.
@@ -128,6 +149,13 @@ impl Directory {
             return Err(Error::unsupported(message));
         }
         Ok(class)
+    }
+
+    /// Which attributes to ask for of entries of any class.
+    pub(crate) fn requested(&self) -> Vec<String> {
+        let mut classes: Vec<&EntryClass> = self.classes.values().map(|class| &**class).collect();
+        classes.sort_unstable_by_key(|class| &class.name);
+        requested(classes)
     }
 
     /// How the identifier of entries is read.
@@ -149,12 +177,20 @@ impl Directory {
 
 impl EntryClass {
     fn new(config: &LdapConfig, subschema: &Subschema, class: &Class, besides: &[&Class]) -> Self {
-        let mut builder = Builder { config, attributes: Vec::new(), definitions: Vec::new(), by_name: HashMap::new() };
+        let mut builder = Builder {
+            config,
+            attributes: Vec::new(),
+            definitions: Vec::new(),
+            by_name: HashMap::new(),
+            operational: true,
+            has_password: false,
+        };
         if &*config.identifier != DN {
             let found = subschema.attribute_type(&config.identifier);
             builder.add(&config.identifier, found, true, Some(false));
         }
         builder.add(DN, None, true, Some(false));
+        builder.operational = false;
         if let Some(name) = builder.attributes.last_mut().filter(|_| subschema.attribute_type("entryDN").is_some()) {
             // The name as an attribute (RFC 5020).
             name.asked_as = Some("entryDN".into());
@@ -166,6 +202,7 @@ impl EntryClass {
         for (found, _) in besides.iter().flat_map(|class| subschema.attributes(class)) {
             builder.add(found.name(), Some(found), false, None);
         }
+        builder.operational = true;
         for name in &config.operational_attributes {
             if let Some(found) = subschema.attribute_type(name) {
                 builder.add(found.name(), Some(found), false, None);
@@ -191,6 +228,7 @@ impl EntryClass {
             definition: Arc::new(definition),
             attributes: builder.attributes,
             by_name: builder.by_name,
+            has_password: builder.has_password,
             derived: derived.flat_map(|class| class.names.iter().chain([&class.oid])).map(|name| name.to_lowercase()).collect(),
             lineage,
         }
@@ -227,14 +265,23 @@ impl EntryClass {
     }
 
     /// Which attributes to ask for.
-    pub(crate) fn requested(&self, config: &LdapConfig) -> Vec<String> {
-        let mut names = vec!["*".to_owned()];
-        if !self.is_identified_by_name() {
-            names.push(config.identifier.to_string());
-        }
-        names.extend(config.operational_attributes.iter().map(|name| name.to_string()));
-        names
+    pub(crate) fn requested(&self) -> Vec<String> {
+        requested([self])
     }
+}
+
+/// Which attributes to ask for of entries of these classes. Passwords are not among them: what is not sent cannot be overheard. Where
+/// there are none, it costs the server less to be asked for everything.
+fn requested<'a>(classes: impl IntoIterator<Item = &'a EntryClass> + Clone) -> Vec<String> {
+    let everything = !classes.clone().into_iter().any(|class| class.has_password);
+    let mut names: Vec<String> = vec![if everything { "*" } else { "objectClass" }.to_owned()];
+    let mut known: HashSet<String> = HashSet::from_iter(["objectclass".to_owned(), DN.to_owned()]);
+    for attribute in classes.into_iter().flat_map(|class| &class.attributes) {
+        if (!everything || attribute.operational) && known.insert(attribute.name.to_lowercase()) {
+            names.push(attribute.name.to_string());
+        }
+    }
+    names
 }
 
 struct Builder<'a> {
@@ -242,6 +289,10 @@ struct Builder<'a> {
     attributes: Vec<Attribute>,
     definitions: Vec<AttributeDefinition>,
     by_name: HashMap<String, usize>,
+    /// Whether what is added has to be asked for by its name.
+    operational: bool,
+    /// Whether the attribute of passwords was to be added.
+    has_password: bool,
 }
 
 impl Builder<'_> {
@@ -250,7 +301,11 @@ impl Builder<'_> {
         let hidden = |name: &str| name.eq_ignore_ascii_case(&self.config.password_attribute);
         let names =
             || found.into_iter().flat_map(|found| found.names.iter().chain([&found.oid])).map(String::as_str).chain([name]);
-        if names().any(|name| hidden(name) || self.by_name.contains_key(&name.to_ascii_lowercase())) {
+        if names().any(hidden) {
+            self.has_password = true;
+            return;
+        }
+        if names().any(|name| self.by_name.contains_key(&name.to_ascii_lowercase())) {
             return;
         }
         let form = form(name, found, self.config.timestamps);
@@ -276,6 +331,8 @@ impl Builder<'_> {
             asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
             form,
             rule,
+            text: text_syntax(name, found),
+            operational: self.operational,
             in_binary: found.and_then(|found| found.syntax.as_deref()).is_some_and(is_in_binary),
             equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
             ordering: found.is_some_and(|found| found.ordering.is_some()),
@@ -310,6 +367,20 @@ fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) ->
         Some("27") => Form::Integer,
         Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40" | "49") => Form::Binary,
         _ => Form::Text,
+    }
+}
+
+fn text_syntax(name: &str, found: Option<&AttributeType>) -> TextSyntax {
+    if name == DN {
+        return TextSyntax::Name;
+    }
+    match found.and_then(|found| found.syntax.as_deref()).unwrap_or_default() {
+        "1.3.6.1.4.1.1466.115.121.1.15" => TextSyntax::Directory,
+        "1.3.6.1.4.1.1466.115.121.1.26" => TextSyntax::Ascii,
+        "1.3.6.1.4.1.1466.115.121.1.44" | "1.3.6.1.4.1.1466.115.121.1.50" => TextSyntax::Printable,
+        "1.3.6.1.4.1.1466.115.121.1.12" => TextSyntax::Name,
+        "1.3.6.1.1.16.1" => TextSyntax::Uuid,
+        _ => TextSyntax::Other,
     }
 }
 

@@ -11,12 +11,12 @@ use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::ResourceObject;
 
 use crate::client::{Lease, Pool, backoff, is_passing};
-use crate::config::{LdapConfig, Paging, SearchScope};
+use crate::config::{LdapConfig, Paging, Referrals, SearchScope};
 use crate::dn::Dn;
 use crate::entry::{EntryReader, Range, Read};
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
-use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
+use crate::message::{Control, Message, Outcome, Request, Scope, Search, answer, oid};
 use crate::root_dse::RootDse;
 use crate::schema::{Directory, EntryClass};
 use crate::translate::translate;
@@ -55,7 +55,7 @@ pub(crate) fn plan(config: &LdapConfig, class: &EntryClass, request: &SearchRequ
     let (base, scope) = region(config, request.container.as_ref());
     let filter = class_filter(config, class);
     let filter = translated.filter.into_iter().fold(filter, Filter::and);
-    Search { base, scope, filter, attributes: class.requested(config), size_limit: 0 }
+    Search { base, scope, filter, attributes: class.requested(), size_limit: 0 }
 }
 
 /// What every entry of a class meets, with what the configuration adds.
@@ -155,6 +155,8 @@ pub(crate) struct Walk {
     received: u64,
     /// How many parts of the data are elsewhere.
     referrals: u64,
+    /// Whether nothing is found, rather than nothing known, where there is no entry to begin from.
+    may_vanish: bool,
 }
 
 impl Walk {
@@ -173,8 +175,15 @@ impl Walk {
             first_page: true,
             received: 0,
             referrals: 0,
+            may_vanish: false,
             pool,
         }
+    }
+
+    /// The same below an entry that need not be there any longer.
+    pub(crate) fn of_what_may_vanish(mut self) -> Self {
+        self.may_vanish = true;
+        self
     }
 
     pub(crate) fn pool(&self) -> &Arc<Pool> {
@@ -202,6 +211,7 @@ impl Walk {
                     self.received += 1;
                     entries.push(message);
                 }
+                answer::REFERENCE if self.pool.config().referrals == Referrals::Throw => return Err(elsewhere()),
                 answer::REFERENCE => self.referrals += 1,
                 answer::DONE => {
                     lease.ended();
@@ -273,9 +283,15 @@ impl Walk {
             self.page_size = None;
             return Ok(None);
         }
+        if outcome.code == code::REFERRAL && self.pool.config().referrals == Referrals::Throw {
+            return Err(elsewhere());
+        }
         if outcome.code == code::REFERRAL {
             let message = "the directory is on another server, to which this one refers";
             return incomplete(IncompleteReason::Referral, message.to_owned());
+        }
+        if outcome.code == code::NO_SUCH_OBJECT && self.may_vanish && self.untouched() {
+            return Ok(Some(Completeness::Complete));
         }
         if !outcome.is_success() {
             if !self.first_page {
@@ -312,6 +328,13 @@ impl Walk {
     }
 }
 
+/// A part of the directory is on another server, which is an error.
+pub(crate) fn elsewhere() -> Error {
+    Error::unsupported(
+        "a part of the directory is on another server; leave it out by the base context, or set 'referralStrategy' to ignore",
+    )
+}
+
 /// The object that an entry is; none where it is of a derived class. An object that cannot be read is an error within.
 pub(crate) async fn read_entry(
     pool: &Arc<Pool>,
@@ -330,7 +353,8 @@ pub(crate) async fn read_entry(
     })
 }
 
-/// Asks for the values of an object that are still missing, until the last one.
+/// Asks for the values of an object that are still missing, until the last one. Each piece must begin where the one before it
+/// ended: a group that has lost some of its members looks like any other.
 async fn complete(
     pool: &Arc<Pool>,
     reader: &mut EntryReader,
@@ -341,10 +365,16 @@ async fn complete(
     let broken = |object: &ResourceObject, message: &str| {
         Error::invalid_data(format!("{dn}: {message}")).about(About::Object(object.identifier.clone()))
     };
-    while let Some(range) = ranges.pop() {
+    ranges.sort_unstable_by_key(|range| range.at);
+    let repeated = ranges.windows(2).any(|pair| pair[0].at == pair[1].at);
+    if repeated || ranges.iter().any(|range| range.from != 0) {
+        return Err(broken(&object, "an attribute does not begin with its first value"));
+    }
+    while let Some(Range { at, next, .. }) = ranges.pop() {
+        let Some(from) = next else { continue };
         let class = Arc::clone(reader.class());
-        let attribute = &class.attributes[range.at];
-        let description = format!("{};range={}-*", attribute.name, range.from);
+        let attribute = &class.attributes[at];
+        let description = format!("{};range={from}-*", attribute.name);
         let mut attributes = vec![description.as_str()];
         if !class.is_identified_by_name() {
             attributes.push(&class.identifier().name);
@@ -354,44 +384,101 @@ async fn complete(
             return Err(broken(&object, "the entry vanished while its values were read"));
         };
         let read = entry.entry().and_then(|entry| reader.read(entry)).map_err(|_| not_ldap(&pool.config().server()))?;
-        let (more, next) = match read {
-            Read::Object(more) => (more, None),
-            Read::Partial(more, next) => (more, next.into_iter().find(|next| next.at == range.at)),
-            Read::Derived | Read::Failed(_) => return Err(broken(&object, "the entry changed while its values were read")),
+        let (more, pieces) = match read {
+            Read::Partial(more, pieces) if more.identifier == object.identifier => (more, pieces),
+            _ => return Err(broken(&object, "the entry changed while its values were read")),
         };
-        let values = more.attributes.get(&attribute.name);
-        if more.identifier != object.identifier || next.as_ref().is_some_and(|next| next.from <= range.from) {
-            return Err(broken(&object, "the entry changed while its values were read"));
+        let [piece] = *pieces else {
+            return Err(broken(&object, "several pieces of values came where one was asked for"));
+        };
+        if piece.at != at || piece.from != from || piece.next.is_some_and(|next| next <= from) {
+            return Err(broken(&object, "the values that were asked for are not those that came"));
         }
+        let values = more.attributes.get(&attribute.name);
         match object.attributes.get_mut(&attribute.name) {
             Some(known) => known.extend(values.iter().cloned()),
             None => object.attributes.set(Arc::clone(&attribute.name), values.iter().cloned().collect()),
         }
-        ranges.extend(next);
+        ranges.push(piece);
     }
     Ok(object)
 }
 
-/// The first entry of a search; none where there is none, or not even its base.
+/// The first entry of a search; none where there is none.
 pub(crate) async fn first_entry(pool: &Arc<Pool>, request: &Request) -> Result<Option<Message>> {
     Ok(entries(pool, request, &[]).await?.0.into_iter().next())
 }
 
-/// All entries of a small search, and whether that was all. A base that does not exist has none.
+/// All entries of a small search, and whether that was all. An entry that is asked for by its name may be missing.
 pub(crate) async fn entries(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+    match (told(pool, request, controls).await?, request) {
+        (Told::Entries(found, all), _) => Ok((found, all)),
+        (Told::NoBase(outcome), Request::Search(search)) => {
+            if search.scope != Scope::Base || !is_believable(pool, search, &outcome).await? {
+                return Err(no_base(search, &outcome));
+            }
+            Ok((Vec::new(), true))
+        }
+        (Told::NoBase(_), _) => Err(not_ldap(&pool.config().server())),
+    }
+}
+
+/// Whether any entry that meets a filter can be seen below another one.
+pub(crate) async fn is_any_visible(pool: &Arc<Pool>, base: &str, filter: Filter) -> Result<bool> {
+    let attributes = vec!["1.1".to_owned()];
+    let search = Search { base: base.to_owned(), scope: Scope::Sub, filter, attributes, size_limit: 1 };
+    Ok(first_entry(pool, &Request::Search(search)).await?.is_some())
+}
+
+/// Whether an entry of ours is missing, as the server says, rather than all that is above it. A database that is out of service and
+/// an entry that became hidden look like this as well.
+async fn is_believable(pool: &Arc<Pool>, search: &Search, outcome: &Outcome) -> Result<bool> {
+    let base_context = &pool.config().base_context;
+    let (Some(asked), Some(base)) = (Dn::parse(&search.base), Dn::parse(base_context)) else { return Ok(true) };
+    if !asked.is_within(&base) {
+        return Ok(true);
+    }
+    if base.is_within(&asked) {
+        return Ok(false);
+    }
+    if Dn::parse(&outcome.matched_dn).is_some_and(|matched| matched.is_within(&base)) {
+        return Ok(true);
+    }
+    let attributes = vec!["1.1".to_owned()];
+    let below = Search { base: base_context.clone(), scope: Scope::Sub, filter: Filter::anything(), attributes, size_limit: 1 };
+    match told(pool, &Request::Search(below), &[]).await? {
+        Told::Entries(found, _) => Ok(!found.is_empty()),
+        Told::NoBase(_) => Ok(false),
+    }
+}
+
+/// The entry below which everything is must not be missing: nothing can be said of what is below it.
+fn no_base(search: &Search, outcome: &Outcome) -> Error {
+    Error::config(format!("cannot search below '{}': {}", search.base, outcome.describe()))
+}
+
+/// What a small search told.
+enum Told {
+    /// The entries, and whether they are all.
+    Entries(Vec<Message>, bool),
+    /// There is no entry to begin from.
+    NoBase(Outcome),
+}
+
+async fn told(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<Told> {
     let mut attempt = 0;
     loop {
         attempt += 1;
-        match entries_once(pool, request, controls).await {
+        match told_once(pool, request, controls).await {
             Err(error) if is_passing(&error) && attempt < pool.config().attempts => {
                 tokio::time::sleep(backoff(attempt)).await;
             }
-            found => return found,
+            told => return told,
         }
     }
 }
 
-async fn entries_once(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<(Vec<Message>, bool)> {
+async fn told_once(pool: &Arc<Pool>, request: &Request, controls: &[Control]) -> Result<Told> {
     let mut lease = pool.lease().await?;
     lease.begin(request, controls).await?;
     let (mut found, mut referrals) = (Vec::new(), false);
@@ -404,10 +491,10 @@ async fn entries_once(pool: &Arc<Pool>, request: &Request, controls: &[Control])
                 lease.ended();
                 let outcome = message.outcome().map_err(|_| not_ldap(lease.server()))?;
                 return match outcome.code {
-                    code::SUCCESS => Ok((found, !referrals)),
-                    code::NO_SUCH_OBJECT => Ok((Vec::new(), true)),
-                    code::REFERRAL => Ok((found, false)),
-                    _ if outcome.is_limit() => Ok((found, false)),
+                    code::SUCCESS => Ok(Told::Entries(found, !referrals)),
+                    code::NO_SUCH_OBJECT => Ok(Told::NoBase(outcome)),
+                    code::REFERRAL => Ok(Told::Entries(found, false)),
+                    _ if outcome.is_limit() => Ok(Told::Entries(found, false)),
                     _ => Err(outcome.error("cannot read entries")),
                 };
             }

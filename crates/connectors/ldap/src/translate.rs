@@ -7,8 +7,9 @@ use tidelock_model::filter::{BoundFilter, Comparison, Condition};
 use tidelock_model::object::MatchingRule;
 use tidelock_model::{Timestamp, Value};
 
+use crate::dn::Dn;
 use crate::filter::Filter;
-use crate::schema::{Attribute, EntryClass};
+use crate::schema::{Attribute, EntryClass, TextSyntax};
 use crate::value::Form;
 
 /// What a filter became.
@@ -20,19 +21,23 @@ pub(crate) struct Translated {
     pub(crate) complete: bool,
     /// The server finds exactly what is meant. Otherwise what it finds is to be checked.
     pub(crate) exact: bool,
+    /// The server says yes or no of every entry. What it is undecided about (RFC 4511, 4.5.1.7: a value that does not have the
+    /// attribute's syntax) it does not find, whether it is asked for that or for the opposite.
+    pub(crate) decided: bool,
 }
 
 /// Translates a filter on entries of a class.
 pub(crate) fn translate(class: &EntryClass, filter: &BoundFilter) -> Translated {
     match filter {
-        BoundFilter::All => Translated { filter: None, complete: true, exact: true },
+        BoundFilter::All => everything(),
         BoundFilter::None => exactly(nothing()),
         BoundFilter::And(parts) => {
-            let mut whole = Translated { filter: None, complete: true, exact: true };
+            let mut whole = everything();
             for part in parts {
                 let part = translate(class, part);
                 whole.complete &= part.complete;
                 whole.exact &= part.exact;
+                whole.decided &= part.decided;
                 whole.filter = match (whole.filter, part.filter) {
                     (Some(a), Some(b)) => Some(a.and(b)),
                     (a, b) => a.or(b),
@@ -43,18 +48,21 @@ pub(crate) fn translate(class: &EntryClass, filter: &BoundFilter) -> Translated 
         BoundFilter::Or(parts) => {
             let parts: Vec<_> = parts.iter().map(|part| translate(class, part)).collect();
             let (complete, exact) = (parts.iter().all(|part| part.complete), parts.iter().all(|part| part.exact));
+            let decided = parts.iter().all(|part| part.decided);
             // One part that lets everything through does so for all.
             let filters: Option<Vec<_>> = parts.into_iter().map(|part| part.filter).collect();
-            Translated { filter: filters.map(any_of), complete, exact }
+            Translated { filter: filters.map(any_of), complete, exact, decided }
         }
         BoundFilter::Not(part) => match translate(class, part) {
-            Translated { filter: Some(filter), complete: true, exact: true } => exactly(Filter::Not(Box::new(filter))),
-            Translated { filter: None, complete: true, exact: true } => exactly(nothing()),
-            // The opposite of too much would be too little.
+            Translated { filter: Some(filter), complete: true, exact: true, decided: true } => {
+                exactly(Filter::Not(Box::new(filter)))
+            }
+            Translated { filter: None, complete: true, exact: true, .. } => exactly(nothing()),
+            // The opposite of too much would be too little, and so would be that of what the server is undecided about.
             _ => unknown(),
         },
         BoundFilter::Attribute { name, rule, condition } => {
-            class.attribute(name).and_then(|attribute| clause(attribute, *rule, condition)).unwrap_or_else(unknown)
+            class.attribute(name).and_then(|attribute| clause(class, attribute, *rule, condition)).unwrap_or_else(unknown)
         }
     }
 }
@@ -68,12 +76,16 @@ pub(crate) fn identified(class: &EntryClass, identifiers: &[&str]) -> Option<Fil
     if filters.is_empty() { None } else { Some(any_of(filters)) }
 }
 
+fn everything() -> Translated {
+    Translated { filter: None, complete: true, exact: true, decided: true }
+}
+
 fn exactly(filter: Filter) -> Translated {
-    Translated { filter: Some(filter), complete: true, exact: true }
+    Translated { filter: Some(filter), complete: true, exact: true, decided: true }
 }
 
 fn unknown() -> Translated {
-    Translated { filter: None, complete: false, exact: false }
+    Translated { filter: None, complete: false, exact: false, decided: false }
 }
 
 /// What no entry meets. Not every server knows the empty disjunction (RFC 4526).
@@ -90,9 +102,9 @@ fn any_of(mut filters: Vec<Filter>) -> Filter {
 }
 
 /// None where the server cannot decide it.
-fn clause(attribute: &Attribute, rule: MatchingRule, condition: &Condition) -> Option<Translated> {
+fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, condition: &Condition) -> Option<Translated> {
     if *condition == Condition::Present && attribute.asked_as.is_none() {
-        return Some(Translated { filter: None, complete: true, exact: true });
+        return Some(everything());
     }
     let name = attribute.asked_as.as_deref()?;
     // The server compares by its own rule: the one that is meant, or one that finds more.
@@ -100,31 +112,33 @@ fn clause(attribute: &Attribute, rule: MatchingRule, condition: &Condition) -> O
     if *condition != Condition::Present && !exact && rule != MatchingRule::Exact {
         return None;
     }
-    let translated = |filter, exact| Some(Translated { filter: Some(filter), complete: true, exact });
+    let translated = |filter, exact, decided| Some(Translated { filter: Some(filter), complete: true, exact, decided });
     match condition {
-        Condition::Present => translated(Filter::Present(name.to_owned()), true),
+        Condition::Present => translated(Filter::Present(name.to_owned()), true, true),
         Condition::AnyOf(values) => {
             if let Form::Time(_) = attribute.form {
                 let moments: Option<Vec<_>> = values.iter().map(|value| moment(attribute, name, value)).collect();
-                return translated(any_of(moments?), false);
+                return translated(any_of(moments?), false, true);
             }
             if !attribute.equality {
                 return None;
             }
             let equal = |value| attribute.form.write(value).map(|value| Filter::equal(name, value));
-            translated(any_of(values.iter().map(equal).collect::<Option<_>>()?), exact)
+            let decided = values.iter().all(|value| is_legal(class, attribute, value));
+            translated(any_of(values.iter().map(equal).collect::<Option<_>>()?), exact, decided)
         }
         Condition::Compare(comparison, value) => compare(attribute, name, *comparison, value),
         Condition::Substring { text, at_start, at_end } => {
+            let decided = is_legal(class, attribute, &Value::from(&**text));
             let text = text.as_bytes().to_vec();
             if attribute.form != Form::Text || !attribute.substring {
                 return None;
             }
             if text.is_empty() {
-                return translated(Filter::Present(name.to_owned()), !(*at_start && *at_end));
+                return translated(Filter::Present(name.to_owned()), !(*at_start && *at_end), true);
             }
             if *at_start && *at_end {
-                return if attribute.equality { translated(Filter::equal(name, text), exact) } else { None };
+                return if attribute.equality { translated(Filter::equal(name, text), exact, decided) } else { None };
             }
             let (mut initial, mut any, mut last) = (None, Vec::new(), None);
             match (at_start, at_end) {
@@ -132,7 +146,7 @@ fn clause(attribute: &Attribute, rule: MatchingRule, condition: &Condition) -> O
                 (_, true) => last = Some(text),
                 _ => any.push(text),
             }
-            translated(Filter::Substring { attribute: name.to_owned(), initial, any, last }, exact)
+            translated(Filter::Substring { attribute: name.to_owned(), initial, any, last }, exact, decided)
         }
     }
 }
@@ -164,7 +178,35 @@ fn compare(attribute: &Attribute, name: &str, comparison: Comparison, value: &Va
     let bound = attribute.form.write(&step(bound))?;
     let name = name.to_owned();
     let filter = if at_least { Filter::GreaterOrEqual(name, bound) } else { Filter::LessOrEqual(name, bound) };
-    Some(Translated { filter: Some(filter), complete: true, exact })
+    Some(Translated { filter: Some(filter), complete: true, exact, decided: true })
+}
+
+/// Whether a value certainly has the syntax of an attribute. Where servers differ, it does not.
+fn is_legal(class: &EntryClass, attribute: &Attribute, value: &Value) -> bool {
+    let text = match (attribute.form, value) {
+        (Form::Text | Form::Name, Value::String(text)) => text,
+        (Form::Integer | Form::Boolean | Form::Binary | Form::Guid, _) => return true,
+        _ => return false,
+    };
+    let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match attribute.text {
+        TextSyntax::Directory => !text.trim().is_empty() && text.chars().all(|c| matches!(c, ' '..='~') || c.is_alphanumeric()),
+        TextSyntax::Ascii => is_plain(text),
+        TextSyntax::Printable => {
+            let is_printable = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+,-./:? =".contains(&byte);
+            !text.trim().is_empty() && text.bytes().all(is_printable)
+        }
+        TextSyntax::Uuid => {
+            let groups: Vec<_> = text.split('-').map(str::len).collect();
+            groups == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+        }
+        TextSyntax::Name => {
+            let known =
+                |name: Dn| name.rdns().iter().flat_map(|rdn| rdn.pairs()).all(|(name, _)| class.attribute(name).is_some());
+            is_plain(text) && Dn::parse(text).is_some_and(known)
+        }
+        TextSyntax::Other => false,
+    }
 }
 
 /// A point in time, which is an interval to the server.
@@ -190,6 +232,8 @@ mod tests {
             form: Form::Time(TimestampForm::UnixEpoch),
             rule: MatchingRule::Exact,
             in_binary: false,
+            operational: true,
+            text: TextSyntax::Other,
             equality: true,
             ordering: true,
             substring: false,

@@ -153,6 +153,12 @@ pub(crate) fn uuid_text(bytes: &[u8]) -> Option<Box<str>> {
     Some(format!("{}-{}-{}-{}-{}", hex(0..4), hex(4..6), hex(6..8), hex(8..10), hex(10..16)).into())
 }
 
+/// 16 bytes as 389 Directory Server writes them in `nsUniqueId`: four groups of eight digits.
+pub(crate) fn unique_id_text(bytes: &[u8]) -> Option<Box<str>> {
+    let text = uuid_text(bytes)?.replace('-', "");
+    Some(format!("{}-{}-{}-{}", &text[..8], &text[8..16], &text[16..24], &text[24..]).into())
+}
+
 /// The first three groups of Active Directory's UUIDs are in the other order.
 fn guid_order(bytes: &[u8]) -> Option<[u8; 16]> {
     let mut bytes: [u8; 16] = bytes.try_into().ok()?;

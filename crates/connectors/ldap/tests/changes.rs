@@ -12,7 +12,9 @@ use futures::StreamExt;
 use slapd::proxy::Proxy;
 use slapd::reading::{changes, search};
 use slapd::{ADMIN, SUFFIX, Setup, Slapd, config, group, people};
-use tidelock_connector_api::{Change, ChangeKind, ChangesRequest, Connector, ErrorKind, SearchRequest, SyncEvent, Token};
+use tidelock_connector_api::{
+    Change, ChangeKind, ChangesRequest, Connector, Delivery, ErrorKind, Listening, SearchRequest, SyncEvent, Token,
+};
 use tidelock_ldap::{Ldap, LdapConfig, SynchronizationStrategy};
 
 const PERSON: &str = "inetOrgPerson";
@@ -28,6 +30,17 @@ fn describe(number: usize, text: &str) -> String {
 fn by_stamps(mut config: LdapConfig) -> LdapConfig {
     config.synchronization = SynchronizationStrategy::ModifyTimestamp;
     config
+}
+
+/// The identifiers of entries that have others below them: the server names them among what is left, as they are followed as well.
+fn containers(server: &Slapd) -> Vec<String> {
+    let printed = server.search(&["(hasSubordinates=TRUE)", "entryUUID"]);
+    printed.lines().filter_map(|line| line.strip_prefix("entryUUID: ")).map(str::to_owned).collect()
+}
+
+fn moved(dn: &str, to: &str) -> String {
+    let name = dn.split(',').next().unwrap();
+    format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {name}\ndeleteoldrdn: 1\nnewsuperior: {to}\n")
 }
 
 async fn token(connector: &Ldap) -> Token {
@@ -70,7 +83,8 @@ async fn a_server_that_forgot_deletions_tells_what_is_left() {
     server.run();
     let found = changes(&connector, PERSON, &before).await;
     assert_eq!(found.shown(), [dn(2)], "{:?}", found.errors);
-    let present = found.present.unwrap();
+    let mut present = found.present.unwrap();
+    present.retain(|left| !containers(&server).contains(left));
     assert!(!present.contains(&gone));
     let changed = server.value(&dn(2), "entryUUID").unwrap();
     let left: std::collections::BTreeSet<_> = present.into_iter().chain([changed]).collect();
@@ -94,9 +108,11 @@ async fn nothing_is_left_is_told_apart_from_nothing_has_changed() {
     server.delete(&dn(1));
     server.stop();
     server.run();
-    let none = changes(&connector, PERSON, &before).await;
+    let mut config = server.config();
+    config.allow_empty = true;
+    let none = changes(&Ldap::new(config), PERSON, &before).await;
     assert!(none.changes.is_empty() && none.errors.is_empty());
-    assert_eq!(none.present, Some(Vec::new()));
+    assert_eq!(none.present, Some(containers(&server)));
 }
 
 #[tokio::test]
@@ -116,7 +132,7 @@ async fn a_refresh_that_breaks_off_accounts_for_nothing() {
         assert!(found.end.is_none() && !found.errors.is_empty(), "{bytes}");
         proxy.heal();
     }
-    assert_eq!(changes(&connector, PERSON, &before).await.present.unwrap().len(), 999);
+    assert_eq!(changes(&connector, PERSON, &before).await.present.unwrap().len(), 999 + containers(&server).len());
 }
 
 #[tokio::test]
@@ -180,15 +196,145 @@ async fn a_server_without_content_synchronization_is_followed_by_time_stamps() {
 async fn what_leaves_our_part_of_the_directory_is_gone() {
     let server = Slapd::with(Setup::default(), &people(0..3));
     let mut config = server.config();
+    config.base_context = format!("ou=people,{SUFFIX}");
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    let id = server.value(&dn(1), "entryUUID").unwrap();
+    server.modify(&moved(&dn(1), &format!("ou=groups,{SUFFIX}")));
+    assert_eq!(changes(&connector, PERSON, &before).await.shown(), [format!("gone {id}")]);
+}
+
+#[tokio::test]
+async fn what_leaves_only_where_changes_are_looked_for_is_still_there() {
+    let server = Slapd::with(Setup::default(), &(people(0..3) + &unit("inner", "people") + &people_in("inner", 3..5)));
+    let mut config = server.config();
     config.synchronization_base = Some(format!("ou=people,{SUFFIX}"));
     let connector = Ldap::new(config);
     let before = token(&connector).await;
-    let moved = server.value(&dn(1), "entryUUID").unwrap();
-    server.modify(&format!(
-        "dn: {}\nchangetype: modrdn\nnewrdn: uid=u1\ndeleteoldrdn: 1\nnewsuperior: ou=groups,{SUFFIX}\n",
-        dn(1)
-    ));
-    assert_eq!(changes(&connector, PERSON, &before).await.shown(), [format!("gone {moved}")]);
+    let updates = connector.async_updates().unwrap();
+    let mut deliveries = updates.deliveries_after(Some(before.clone()));
+    let groups = format!("ou=groups,{SUFFIX}");
+    let gone = server.value(&dn(0), "entryUUID").unwrap();
+    server.delete(&dn(0));
+    server.modify(&moved(&dn(1), &groups));
+    server.modify(&moved(&format!("ou=inner,ou=people,{SUFFIX}"), &groups));
+    let expected = [
+        format!("gone {gone}"),
+        format!("uid=u1,{groups}"),
+        format!("uid=u3,ou=inner,{groups}"),
+        format!("uid=u4,ou=inner,{groups}"),
+    ];
+    let found = changes(&connector, PERSON, &before).await;
+    let people: Vec<_> = found.shown().into_iter().filter(|shown| !shown.starts_with("gone") || shown.ends_with(&gone)).collect();
+    assert_eq!(people, expected, "{:?}", found.errors);
+    let mut told = std::collections::BTreeSet::new();
+    while !expected.iter().all(|wanted| told.contains(wanted)) {
+        told.extend(next(&mut deliveries).await);
+    }
+}
+
+#[tokio::test]
+async fn what_is_below_an_entry_that_is_renamed_or_moved_has_changed() {
+    for (strategy, forgetful) in [
+        (SynchronizationStrategy::Syncrepl, false),
+        (SynchronizationStrategy::Syncrepl, true),
+        (SynchronizationStrategy::ModifyTimestamp, false),
+    ] {
+        let inner = people_in("inner", 3..5) + &people_in("deep,ou=inner", 5..6);
+        // They were changed so long ago that nobody looks at them for another reason.
+        let inner = inner.replace("sn:", "modifyTimestamp: 20200101000000Z\nsn:");
+        let units = unit("inner", "people") + &unit("deep", "inner,ou=people");
+        let mut server = Slapd::with(Setup::default(), &(people(0..3) + &units + &inner));
+        let mut config = server.config();
+        config.synchronization = strategy;
+        let connector = Ldap::new(config);
+        let before = token(&connector).await;
+        server.modify(&format!(
+            "dn: ou=inner,ou=people,{SUFFIX}\nchangetype: modrdn\nnewrdn: ou=other\ndeleteoldrdn: 1\n\n\
+             dn: ou=other,ou=people,{SUFFIX}\nchangetype: modrdn\nnewrdn: ou=other\ndeleteoldrdn: 1\nnewsuperior: ou=groups,{SUFFIX}\n"
+        ));
+        if forgetful {
+            server.stop();
+            server.run();
+        }
+        let above = format!("ou=other,ou=groups,{SUFFIX}");
+        let expected = [format!("uid=u3,{above}"), format!("uid=u4,{above}"), format!("uid=u5,ou=deep,{above}")];
+        let found = changes(&connector, PERSON, &before).await;
+        assert_eq!(found.shown(), expected, "{strategy:?} {:?}", found.errors);
+        let quiet = changes(&connector, PERSON, &found.end.unwrap()).await;
+        assert!(quiet.changes.is_empty() && quiet.end.is_some(), "{strategy:?} {:?}", quiet.shown());
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_out_of_reach_with_an_entry_above_is_gone() {
+    let server = Slapd::with(Setup::default(), &(unit("inner", "people") + &people(0..1) + &people_in("inner", 3..5)));
+    let mut config = server.config();
+    config.base_context = format!("ou=people,{SUFFIX}");
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    let inner = format!("ou=inner,ou=people,{SUFFIX}");
+    let mut ids: Vec<_> = ["uid=u3,", "uid=u4,", ""]
+        .map(|name| format!("gone {}", server.value(&format!("{name}{inner}"), "entryUUID").unwrap()))
+        .into();
+    ids.sort();
+    server.modify(&moved(&inner, &format!("ou=groups,{SUFFIX}")));
+    assert_eq!(changes(&connector, PERSON, &before).await.shown(), ids);
+}
+
+#[tokio::test]
+async fn who_listens_hears_of_what_is_below_an_entry_that_is_renamed() {
+    let server = Slapd::with(Setup::default(), &(people(0..2) + &unit("inner", "people") + &people_in("inner", 10..1300)));
+    let connector = server.connector();
+    let mut deliveries = connector.async_updates().unwrap().deliveries();
+    assert!(next(&mut deliveries).await.is_empty() && next(&mut deliveries).await.is_empty());
+    server.modify(&format!("dn: ou=inner,ou=people,{SUFFIX}\nchangetype: modrdn\nnewrdn: ou=other\ndeleteoldrdn: 1\n"));
+    let mut told = Vec::new();
+    while told.len() < 1290 {
+        let delivery = tokio::time::timeout(Duration::from_secs(20), deliveries.next()).await.unwrap().unwrap().unwrap();
+        told.extend(delivery.changes.as_ref().unwrap().iter().map(name));
+        // The position is behind them all.
+        assert_eq!(delivery.token.is_some(), told.len() == 1290, "{}", told.len());
+    }
+    assert!(told.iter().all(|name| name.ends_with(&format!(",ou=other,ou=people,{SUFFIX}"))));
+}
+
+#[tokio::test]
+async fn stamps_that_are_an_hour_ahead_hide_no_change() {
+    let ahead = (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(1)).strftime("%Y%m%d%H%M%SZ").to_string();
+    for monitor in ["", "database monitor\n"] {
+        // Those of one entry, as of a replica with a wrong clock; then of all, as of a clock that has been put right.
+        for wrong in [1, 5] {
+            let stamped = people(0..wrong).replace("sn:", &format!("modifyTimestamp: {ahead}\nsn:"));
+            let setup = Setup { syncprov: false, global: monitor, ..Setup::default() };
+            let server = Slapd::with(setup, &(stamped + &people(wrong..6)));
+            let connector = Ldap::new(by_stamps(server.config()));
+            let mut after = token(&connector).await;
+            for number in [0, 1, 5] {
+                server.modify(&describe(number, "now"));
+                let found = changes(&connector, PERSON, &after).await;
+                assert_eq!(found.shown(), [dn(number)], "{monitor} {wrong} {:?}", found.errors);
+                after = found.end.unwrap();
+            }
+            assert!(changes(&connector, PERSON, &after).await.changes.is_empty());
+        }
+    }
+}
+
+/// The names of what the next delivery brings.
+async fn next(deliveries: &mut (impl futures::Stream<Item = tidelock_connector_api::Result<Delivery>> + Unpin)) -> Vec<String> {
+    let delivery = tokio::time::timeout(Duration::from_secs(20), deliveries.next()).await.unwrap().unwrap().unwrap();
+    delivery.changes.as_ref().unwrap().iter().map(name).collect()
+}
+
+/// A unit in LDIF, below another one.
+fn unit(name: &str, above: &str) -> String {
+    format!("dn: ou={name},ou={above},{SUFFIX}\nobjectClass: organizationalUnit\nou: {name}\n\n")
+}
+
+/// People in LDIF, in a unit that is below `ou=people`.
+fn people_in(unit: &str, numbers: std::ops::Range<usize>) -> String {
+    people(numbers).replace(",ou=people,", &format!(",ou={unit},ou=people,"))
 }
 
 #[tokio::test]
@@ -242,6 +388,47 @@ async fn a_listener_hears_of_changes_at_once_and_finds_its_place_again() {
     let delivery = deliveries.next().await.unwrap().unwrap();
     assert_eq!(delivery.changes.as_ref().unwrap().iter().map(name).collect::<Vec<_>>(), [dn(8)]);
     assert!(delivery.token.is_some());
+}
+
+#[tokio::test]
+async fn a_listener_says_when_it_hears_nothing_and_comes_back_by_itself() {
+    let mut server = Slapd::with(Setup::default(), &people(0..3));
+    let connector = server.connector();
+    let updates = connector.async_updates().unwrap();
+    let mut deliveries = updates.deliveries();
+    assert!(next(&mut deliveries).await.is_empty() && next(&mut deliveries).await.is_empty());
+    assert_eq!(updates.status(), Listening::Alive);
+    server.stop();
+    // For longer than it takes to try it a few times.
+    let waited = tokio::time::timeout(Duration::from_secs(4), deliveries.next()).await;
+    assert!(waited.is_err(), "it has given up");
+    assert_eq!(updates.status(), Listening::Reconnecting);
+    server.run();
+    while updates.status() != Listening::Alive {
+        next(&mut deliveries).await;
+    }
+    server.modify(&describe(1, "after a break"));
+    assert_eq!(next(&mut deliveries).await, [dn(1)]);
+}
+
+#[tokio::test]
+async fn a_listener_that_cannot_come_back_says_so() {
+    let mut server = Slapd::with(Setup::default(), &people(0..3));
+    let mut config = server.config();
+    (config.attempts, config.reconnect_timeout) = (1, Duration::from_millis(300));
+    let connector = Ldap::new(config.clone());
+    let updates = connector.async_updates().unwrap();
+    let mut deliveries = updates.deliveries();
+    assert!(next(&mut deliveries).await.is_empty() && next(&mut deliveries).await.is_empty());
+    server.stop();
+    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::Unreachable);
+    assert_eq!(updates.status(), Listening::Down);
+    let late = Ldap::new(config);
+    let updates = late.async_updates().unwrap();
+    let mut deliveries = updates.deliveries();
+    assert_eq!(updates.status(), Listening::Reconnecting);
+    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::Unreachable);
+    assert_eq!(updates.status(), Listening::Down);
 }
 
 fn name(change: &Change) -> String {
@@ -322,7 +509,7 @@ impl Numbers {
     }
 }
 
-/// Makes random changes; entries are u0 to u29, in either of two places.
+/// Makes random changes; entries are u0 to u29, in either of two places, or in a unit that is moved about between these.
 fn shake(server: &Slapd, numbers: &mut Numbers, steps: usize) {
     let mut ldif = String::new();
     for step in 0..steps {
@@ -330,15 +517,15 @@ fn shake(server: &Slapd, numbers: &mut Numbers, steps: usize) {
         let known = server.search(&[&format!("(uid=u{number})"), "1.1"]);
         let known = known.lines().find_map(|line| line.strip_prefix("dn: ")).map(str::to_owned);
         ldif.clear();
-        match (known, numbers.below(5)) {
+        let inner = server.search(&["(ou=inner)", "1.1"]);
+        let inner = inner.lines().find_map(|line| line.strip_prefix("dn: ")).unwrap();
+        let above = [inner.to_owned(), format!("ou=people,{SUFFIX}"), format!("ou=groups,{SUFFIX}")];
+        let above = above[numbers.below(3)].as_str();
+        match (known, numbers.below(6)) {
+            (_, 5) if above != inner => server.modify(&moved(inner, above)),
             (None, _) => server.add(&people(number..number + 1)),
             (Some(dn), 0) => server.delete(&dn),
-            (Some(dn), 1) => {
-                let above = ["people", "groups"][numbers.below(2)];
-                server.modify(&format!(
-                    "dn: {dn}\nchangetype: modrdn\nnewrdn: uid=u{number}\ndeleteoldrdn: 1\nnewsuperior: ou={above},{SUFFIX}\n"
-                ));
-            }
+            (Some(dn), 1) => server.modify(&moved(&dn, above)),
             (Some(dn), _) => {
                 server.modify(&format!("dn: {dn}\nchangetype: modify\nreplace: description\ndescription: step {step}\n"));
             }
@@ -356,7 +543,7 @@ async fn truth(connector: &Ldap) -> BTreeMap<Box<str>, String> {
 async fn whatever_happens_who_follows_ends_with_what_is_there() {
     for seed in 1..=6 {
         let mut numbers = Numbers(seed);
-        let mut server = Slapd::with(Setup { session_log: 5, ..Setup::default() }, &people(0..20));
+        let mut server = Slapd::with(Setup { session_log: 5, ..Setup::default() }, &(unit("inner", "people") + &people(0..20)));
         let proxy = Proxy::to(server.port());
         let mut through = config(proxy.port());
         (through.attempts, through.timeout) = (1, Duration::from_secs(5));
@@ -389,7 +576,7 @@ async fn whatever_happens_who_follows_ends_with_what_is_there() {
 #[tokio::test]
 async fn whatever_happens_who_listens_ends_with_what_is_there() {
     let mut numbers = Numbers(7);
-    let server = Arc::new(Slapd::with(Setup::default(), &people(0..20)));
+    let server = Arc::new(Slapd::with(Setup::default(), &(unit("inner", "people") + &people(0..20))));
     let proxy = Proxy::to(server.port());
     let connector = Ldap::new(config(proxy.port()));
     let mut follower = Follower { objects: truth(&connector).await, after: Some(token(&connector).await) };

@@ -9,18 +9,27 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use slapd::{ADMIN, PASSWORD, SUFFIX, Setup, Slapd, group, people};
 use tidelock_connector_api::conformance::{Fixture, Sample, Step};
-use tidelock_ldap::{Bind, Ldap, PasswordSource};
+use tidelock_ldap::{Bind, Ldap, PasswordSource, Security, Trust};
 use tidelock_model::Value;
 use tidelock_model::value::{Items, Values};
 
-tidelock_connector_api::conformance_tests!(fixture());
+tidelock_connector_api::conformance_tests!(fixture(false));
 
-fn fixture() -> Fixture {
+/// The same, with everything encrypted.
+mod encrypted {
+    tidelock_connector_api::conformance_tests!(super::fixture(true));
+}
+
+fn fixture(encrypted: bool) -> Fixture {
     let content = people(0..5) + &group("a", 0..3) + &group("b", 1..4);
     let server = Arc::new(Slapd::with(Setup::default(), &content));
     // Only the administrator may change entries.
     let mut config = server.config();
     config.bind = Some(Bind { name: ADMIN.to_owned(), password: PasswordSource::Text(PASSWORD.into()) });
+    if encrypted {
+        config.port = server.tls_port();
+        (config.security, config.trust) = (Security::Tls, Trust::Authority(slapd::certificate("ca.pem")));
+    }
     let connector = Ldap::new(config);
     let next = Arc::new(AtomicUsize::new(1000));
     Fixture::new(connector)

@@ -2,95 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod played;
+
 use std::time::Duration;
 
-use futures::{SinkExt, StreamExt};
-use ldap3_proto::LdapCodec;
+use futures::StreamExt;
 use ldap3_proto::control::LdapControl;
-use ldap3_proto::proto::{
-    LdapMsg, LdapOp, LdapPartialAttribute, LdapResult, LdapResultCode, LdapSearchRequest, LdapSearchResultEntry,
-};
-use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
-use tidelock_ldap::{Ldap, LdapConfig};
+use ldap3_proto::proto::{LdapOp, LdapResultCode, LdapSearchResultReference};
+use played::{UUID, done, entry, result, server};
+use tidelock_connector_api::{About, Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
+use tidelock_ldap::{Ldap, LdapConfig, Referrals};
 use tidelock_model::object::ResourceObject;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::codec::Framed;
-
-const UUID: &str = "11111111-2222-4333-8444-555555555555";
-
-/// A server that answers each search with what a function makes of it.
-async fn server<F>(answer: F) -> LdapConfig
-where
-    F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)> + Clone + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, answer.clone()));
-        }
-    });
-    let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
-    (config.timeout, config.read_timeout, config.attempts) = (Duration::from_secs(2), Duration::from_secs(2), 1);
-    config
-}
-
-async fn serve<F>(stream: TcpStream, answer: F)
-where
-    F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)>,
-{
-    let mut framed = Framed::new(stream, LdapCodec::default());
-    while let Some(Ok(message)) = framed.next().await {
-        let LdapOp::SearchRequest(request) = message.op else { continue };
-        let answers = match &*request.base {
-            "" => vec![
-                (entry("", &[("subschemaSubentry", &["cn=schema"]), ("supportedControl", &["1.2.840.113556.1.4.319"])]), vec![]),
-                done(),
-            ],
-            "cn=schema" => vec![(schema(), vec![]), done()],
-            _ => answer(&request, &message.ctrl),
-        };
-        for (op, ctrl) in answers {
-            if framed.send(LdapMsg { msgid: message.msgid, op, ctrl }).await.is_err() {
-                return;
-            }
-        }
-    }
-}
-
-fn schema() -> LdapOp {
-    entry(
-        "cn=schema",
-        &[
-            (
-                "attributeTypes",
-                &[
-                    "( 2.5.4.0 NAME 'objectClass' EQUALITY objectIdentifierMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.38 )",
-                    "( 2.5.4.31 NAME 'member' SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 )",
-                    "( 1.1 NAME 'level' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )",
-                ],
-            ),
-            ("objectClasses", &["( 2.5.6.9 NAME 'group' STRUCTURAL MUST objectClass MAY ( member $ level ) )"]),
-        ],
-    )
-}
-
-fn entry(dn: &str, attributes: &[(&str, &[&str])]) -> LdapOp {
-    let attribute = |(name, values): &(&str, &[&str])| LdapPartialAttribute {
-        atype: (*name).to_owned(),
-        vals: values.iter().map(|value| value.as_bytes().to_vec()).collect(),
-    };
-    LdapOp::SearchResultEntry(LdapSearchResultEntry { dn: dn.to_owned(), attributes: attributes.iter().map(attribute).collect() })
-}
-
-fn result(code: LdapResultCode) -> LdapOp {
-    LdapOp::SearchResultDone(LdapResult { code, matcheddn: String::new(), message: String::new(), referral: vec![] })
-}
-
-fn done() -> (LdapOp, Vec<LdapControl>) {
-    (result(LdapResultCode::Success), vec![])
-}
+use tokio::net::TcpListener;
 
 async fn read(config: LdapConfig) -> (Vec<ResourceObject>, Vec<Error>, Option<Completeness>) {
     let connector = Ldap::new(config);
@@ -140,6 +64,34 @@ async fn pieces_that_do_not_go_on_are_an_unreadable_object() {
     .await;
     let (objects, errors, _) = read(config).await;
     assert_eq!((objects.len(), errors[0].kind()), (0, ErrorKind::InvalidData));
+}
+
+#[tokio::test]
+async fn a_piece_that_is_not_the_one_that_was_asked_for_is_an_unreadable_object() {
+    let bare = || entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+    let whole = || entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), ("member", &["cn=0", "cn=1"])]);
+    let odd = |range: &str| {
+        entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID]), (&*format!("member;range={range}"), &["cn=7"])])
+    };
+    for (first, then) in [
+        (ranged(0, 1500, 4321), bare()),
+        (ranged(0, 1500, 4321), whole()),
+        (ranged(0, 1500, 4321), ranged(1501, 4000, 4321)),
+        (ranged(0, 1500, 4321), ranged(1499, 4000, 4321)),
+        (ranged(1, 1500, 4321), ranged(1501, 4000, 4321)),
+        (odd("x-*"), bare()),
+        (odd("0-x"), bare()),
+        (odd("1-*"), bare()),
+    ] {
+        let config = server(move |request, _| {
+            let is_first = request.attrs.iter().all(|name| !name.contains("range="));
+            vec![(if is_first { first.clone() } else { then.clone() }, vec![]), done()]
+        })
+        .await;
+        let (objects, errors, verdict) = read(config).await;
+        assert_eq!((objects.len(), errors.len(), verdict), (0, 1, Some(Completeness::Complete)), "{objects:?}");
+        assert!(matches!(errors[0].what(), About::Object(id) if &**id == UUID), "{errors:?}");
+    }
 }
 
 #[tokio::test]
@@ -233,4 +185,53 @@ async fn what_is_not_ldap_is_said_to_be_none() {
         let error = Ldap::new(parrot(bytes.to_vec(), endless).await).schema().await.unwrap_err();
         assert_eq!(error.kind(), kind, "{bytes:x?}: {error:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_sends_byte_by_byte_does_not_hold_us() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A message of some thousand bytes, of which one comes now and then.
+            let _ = stream.write_all(&[0x30, 0x82, 0x10, 0, 2, 1, 1, 0x64, 0x82, 0x0f, 0xf9]).await;
+            while stream.write_all(&[4]).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
+    (config.timeout, config.read_timeout, config.attempts) = (Duration::from_millis(300), Duration::from_millis(300), 1);
+    let connector = Ldap::new(config);
+    let asked = tokio::time::timeout(Duration::from_secs(5), connector.schema()).await;
+    assert_eq!(asked.expect("it is held").unwrap_err().kind(), ErrorKind::Unreachable);
+}
+
+#[tokio::test]
+async fn parts_on_other_servers_are_passed_over_and_counted_or_are_an_error() {
+    let mut config = server(|_, _| {
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        let elsewhere = LdapSearchResultReference { uris: vec!["ldap://other/ou=a,dc=x".to_owned()] };
+        vec![(object, vec![]), (LdapOp::SearchResultReference(elsewhere), vec![]), done()]
+    })
+    .await;
+    let (objects, errors, verdict) = read(config.clone()).await;
+    assert_eq!((objects.len(), errors.len(), verdict.unwrap().is_complete()), (1, 0, false));
+    config.referrals = Referrals::Throw;
+    let (_, errors, verdict) = read(config).await;
+    assert_eq!((errors[0].kind(), verdict), (ErrorKind::Unsupported, None));
+}
+
+#[tokio::test]
+async fn passwords_are_not_asked_for() {
+    let mut config = server(|request, _| {
+        let asked: Vec<_> = request.attrs.iter().map(String::as_str).collect();
+        assert_eq!(asked, ["objectClass", "entryUUID", "member"]);
+        let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+        vec![(object, vec![]), done()]
+    })
+    .await;
+    config.password_attribute = "level".into();
+    let (objects, errors, _) = read(config).await;
+    assert_eq!(objects.len(), 1, "{errors:?}");
 }

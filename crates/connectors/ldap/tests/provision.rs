@@ -39,7 +39,7 @@ async fn attribute(connector: &Ldap, class: &str, identifier: &str, name: &str) 
 
 #[tokio::test]
 async fn an_object_lives() {
-    let server = Slapd::start();
+    let server = Slapd::with(Setup::default(), &people(0..1));
     let connector = as_admin(server.config());
     let provision = connector.provision().unwrap();
     let request = AddRequest::new(PERSON, person("ann")).with_password(Password::new("first"));

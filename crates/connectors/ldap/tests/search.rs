@@ -365,6 +365,23 @@ async fn filters_find_what_they_mean() {
         assert_eq!(found.names(), expected, "{query}");
         assert_eq!(found.verdict, Some(Completeness::Complete), "{query}");
     }
+    // Of what a value does not have the syntax for, a server finds neither that nor the opposite.
+    let legal = [not(clause("manager", any(&[&format!("uid=u1,ou=people,{SUFFIX}")]))), not(clause("mail", any(&["x@y"])))];
+    assert!(legal.iter().all(|filter| connector.supports("inetOrgPerson", filter)));
+    for filter in [
+        not(clause("manager", any(&["nobody"]))),
+        not(clause("mail", any(&["é@x"]))),
+        not(clause("mail", part("é", false, false))),
+        not(clause("entryUUID", any(&["nonsense"]))),
+        not(clause("telephoneNumber", any(&["#"]))),
+        not(clause("objectClass", any(&["nonsense"]))),
+        not(clause("uid", any(&[""]))),
+        not(BoundFilter::Or(vec![clause("uid", any(&["x"])), clause("mail", any(&["é@x"]))])),
+        BoundFilter::Or(vec![clause("uid", any(&["x"])), not(clause("manager", any(&["nobody"])))]),
+    ] {
+        assert!(!connector.supports("inetOrgPerson", &filter), "{filter:?}");
+        assert_eq!(search(&connector, people_request().with_filter(filter.clone())).await.objects.len(), 30, "{filter:?}");
+    }
     // What the server cannot decide is left to the engine.
     let lenient = BoundFilter::Attribute { name: "homePhone".into(), rule: MatchingRule::PolyStringNorm, condition: any(&["x"]) };
     assert!(!connector.supports("inetOrgPerson", &lenient));
@@ -425,4 +442,33 @@ async fn the_card_tells_how_far_limits_and_orders_go() {
     assert!(found("clock").contains("as far as can be told"), "{findings:#?}");
     assert!(found("changes pulled").starts_with("by time stamps"), "{findings:#?}");
     assert!(found("changes pushed").starts_with("no: "), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn another_server_is_asked_where_the_first_one_cannot_be_reached() {
+    let server = Slapd::with(Setup::default(), &people(0..3));
+    let (first, second) = (Proxy::to(server.port()), Proxy::to(server.port()));
+    let mut config = config(first.port());
+    (config.attempts, config.keep_alive) = (1, true);
+    config.replicas = vec![("127.0.0.1".to_owned(), second.port())];
+    config.switch_back = Duration::from_secs(3600);
+    let mut hasty = config.clone();
+    hasty.switch_back = Duration::ZERO;
+    let connector = Ldap::new(config);
+    let read = async |connector: &Ldap| search(connector, people_request()).await.objects.len();
+    assert_eq!((read(&connector).await, second.connections()), (3, 0));
+    first.close();
+    first.cut();
+    assert_eq!(read(&connector).await, 3);
+    let tried = first.connections();
+    assert!(second.connections() > 0);
+    // Who has been found is asked first, until it is time to see whether the first one is back.
+    second.cut();
+    let hasty = Ldap::new(hasty);
+    assert_eq!(read(&hasty).await, 3);
+    first.heal();
+    assert_eq!((read(&connector).await, first.connections()), (3, tried));
+    second.cut();
+    assert_eq!(read(&hasty).await, 3);
+    assert!(first.connections() > tried);
 }

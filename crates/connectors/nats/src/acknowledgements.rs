@@ -13,8 +13,8 @@ use tokio::time::timeout;
 
 use crate::client::Session;
 use crate::config::NatsConfig;
-use crate::dead_letters;
-use crate::message::Message;
+use crate::message::{Message, identity};
+use crate::{backlog, dead_letters};
 
 const ACK: Bytes = Bytes::from_static(b"+ACK");
 const TERM: Bytes = Bytes::from_static(b"+TERM");
@@ -102,27 +102,31 @@ pub(crate) async fn repeat(client: &Client, subject: Subject) {
     drop(client.publish(subject, ACK).await);
 }
 
-/// Settles a message.
+/// Settles a message. Its body is not kept: whoever rejects the message reads it from the stream again, which has it until then.
 pub(crate) struct Settle {
     desk: Arc<Desk>,
-    message: Message,
+    sequence: u64,
+    time: i128,
+    /// Where it is acknowledged.
+    reply: Subject,
 }
 
 impl Settle {
     pub(crate) fn new(desk: &Arc<Desk>, message: Message) -> Self {
-        Self { desk: Arc::clone(desk), message }
+        let Message { sequence, time, reply, .. } = message;
+        Self { desk: Arc::clone(desk), sequence, time, reply }
     }
 }
 
 #[async_trait]
 impl Acknowledge for Settle {
     async fn acknowledge(self: Box<Self>) -> Result<()> {
-        let Self { desk, message } = *self;
+        let Self { desk, sequence, reply, .. } = *self;
         // From here on it is done with, whether the server hears of it now or when it sends it again.
-        lock(&desk.open).remove(&message.sequence);
+        lock(&desk.open).remove(&sequence);
         let session = desk.session()?;
         let (done, confirmed) = oneshot::channel();
-        let request = Request { client: session.client.clone(), subject: message.reply, done };
+        let request = Request { client: session.client.clone(), subject: reply, done };
         let queued = desk.queue.send(request).is_ok();
         match queued && confirmed.map(|confirmed| confirmed.unwrap_or(false)).await {
             true => Ok(()),
@@ -131,17 +135,24 @@ impl Acknowledge for Settle {
     }
 
     async fn reject(self: Box<Self>, reason: &str) -> Result<()> {
-        let Self { desk, message } = *self;
+        let Self { desk, sequence, time, reply } = *self;
         let session = desk.session()?;
+        let id = identity(&desk.config.stream, sequence, time);
         match &desk.config.dead_letters {
-            Some(target) => dead_letters::publish(&session, &desk.config, target, &message, reason).await?,
+            Some(target) => {
+                let message = backlog::get(&session, &desk.config, sequence).await?.filter(|message| message.time == time);
+                if message.is_none() {
+                    tracing::warn!(message = &*id.0, "a rejected message is gone from the stream: its dead letter is empty");
+                }
+                let message = message.unwrap_or_else(|| Message::gone(sequence, time, reply.clone()));
+                dead_letters::publish(&session, &desk.config, target, &message, reason).await?;
+            }
             None => {
-                let id = message.identity(&desk.config.stream);
                 tracing::warn!(message = &*id.0, reason, "a message is rejected, and no subject of dead letters is configured");
             }
         }
-        lock(&desk.open).remove(&message.sequence);
-        let told = timeout(desk.config.request_timeout, session.client.request(message.reply, TERM)).await;
+        lock(&desk.open).remove(&sequence);
+        let told = timeout(desk.config.request_timeout, session.client.request(reply, TERM)).await;
         match told {
             Ok(Ok(_)) => Ok(()),
             _ => Err(Error::unreachable("the server does not confirm that a message is rejected; it may come again")),

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
-use async_nats::jetstream::consumer::pull::{self, MessagesErrorKind};
-use async_nats::jetstream::stream::RetentionPolicy;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
 use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, Listening, OnFailure, Result, Token};
 use tidelock_messages::Decoder;
 
 use crate::acknowledgements::{Desk, Settle, repeat};
-use crate::attach::{Attached, attach, floor};
+use crate::attach::{self, Attached, attach, check_kept, discards, floor};
 use crate::backlog::{Backlog, acknowledgement};
 use crate::client::Session;
 use crate::config::NatsConfig;
@@ -22,13 +20,8 @@ use crate::dead_letters;
 use crate::error::is_passing;
 use crate::message::Message;
 use crate::position::Position;
+use crate::pull::Pull;
 
-/// How long a request for messages stays with the server.
-const EXPIRES: Duration = Duration::from_secs(30);
-/// How often the server gives a sign of life while there are no messages.
-const HEARTBEAT: Duration = Duration::from_secs(5);
-/// The most messages that are asked for at a time.
-const BATCH: usize = 500;
 /// The most acknowledgements that are repeated after a break.
 const MOST_REPEATED: u64 = 50_000;
 /// How long is waited at most between two tries to connect.
@@ -109,7 +102,7 @@ struct Listener {
 struct Line {
     attached: Attached,
     broken: BoxFuture<'static, ()>,
-    messages: pull::Stream,
+    messages: Pull,
     /// The consumer's count of its deliveries: a gap in it says that some were lost on the way.
     delivered: u64,
     /// What is to be read from the stream before anything else.
@@ -138,7 +131,10 @@ impl Listener {
         let mut began = self.line.is_some() || self.broken.is_some();
         loop {
             let error = match self.step().await {
-                Ok(Some(message)) => return Ok(self.give(message)),
+                Ok(Some(message)) => match self.check_gap(&message).await {
+                    Ok(()) => return Ok(self.give(message)),
+                    Err(error) => error,
+                },
                 Ok(None) => {
                     began = true;
                     continue;
@@ -178,19 +174,9 @@ impl Listener {
         let arrived = tokio::select! {
             biased;
             () = &mut line.broken => return Err(Error::unreachable("the connection broke")),
-            arrived = line.messages.next() => arrived,
+            arrived = line.messages.next(&line.attached.session, &self.config) => arrived?,
         };
-        match arrived {
-            Some(Ok(message)) => self.arrived(message).await,
-            Some(Err(error)) => Err(match error.kind() {
-                MessagesErrorKind::ConsumerDeleted => self.deleted(),
-                MessagesErrorKind::PushBasedConsumer | MessagesErrorKind::RequestLimitExceeded => {
-                    Error::config("the server does not give the messages of the consumer").with_source(error)
-                }
-                _ => line.attached.session.silence(error, "no messages can be had", &self.config),
-            }),
-            None => Err(Error::unreachable("the server gives no messages any longer")),
-        }
+        self.arrived(arrived).await
     }
 
     /// Makes a connection, and finds out what is to be caught up with.
@@ -201,18 +187,20 @@ impl Listener {
         if let (Some(target), None) = (&config.dead_letters, self.broken) {
             dead_letters::check(&session, config, target, &attached.filters).await?;
         }
-        let info = attached.consumer.cached_info();
+        let info = &attached.consumer;
         let (last, delivered, pending) = (info.delivered.stream_sequence, info.delivered.consumer_sequence, info.num_ack_pending);
         let floor = match &self.position {
             // Where we are counts; the rest is to know what the server may not know.
             Some(position) => info.ack_floor.stream_sequence.min(position.sequence),
-            None => floor(config, info)?,
+            // What the stream does not have any longer is not what this one begins with.
+            None => floor(config, info)?.max(attached.stream.state.first_sequence.saturating_sub(1)),
         };
         let position = self.position.get_or_insert_with(|| Position {
             stream: config.stream.clone(),
             created: attached.stream.created.unix_timestamp_nanos(),
             sequence: floor,
             time: 0,
+            delivered: 0,
         });
         // What we know to be done with, the server is to know as well: where it does not, it holds others back.
         let done = position.sequence;
@@ -221,10 +209,7 @@ impl Listener {
                 repeat(&session.client, acknowledgement(config, sequence)).await;
             }
         }
-        let most = usize::try_from(attached.consumer.cached_info().config.max_ack_pending).unwrap_or(BATCH);
-        let messages =
-            attached.consumer.stream().max_messages_per_batch(most.clamp(1, BATCH)).expires(EXPIRES).heartbeat(HEARTBEAT);
-        let messages = messages.messages().await.map_err(|error| session.silence(error, "no messages can be had", config))?;
+        let messages = Pull::new(&attached, config);
         let first = done.saturating_add(1).max(attached.stream.state.first_sequence);
         let backlog = (last >= first).then(|| Backlog::new(first, last));
         self.desk.attach(Some(Arc::clone(&session)));
@@ -236,8 +221,9 @@ impl Listener {
     }
 
     /// A message came over the line. Gives it, if it is its turn.
-    async fn arrived(&mut self, message: jetstream::Message) -> Result<Option<Message>> {
-        let (Some(line), Some(position)) = (&mut self.line, &self.position) else { return Ok(None) };
+    async fn arrived(&mut self, message: async_nats::Message) -> Result<Option<Message>> {
+        let (Some(line), Some(position)) = (&mut self.line, &mut self.position) else { return Ok(None) };
+        let message = jetstream::Message { message, context: line.attached.session.jetstream.clone() };
         let info = match message.info() {
             Ok(info) => info,
             Err(_) => return Err(Error::unreachable("the server sent something that is no message of a stream")),
@@ -248,6 +234,9 @@ impl Listener {
         line.delivered = delivered;
         let Some(reply) = message.reply.clone() else { return Ok(None) };
         if sequence <= position.sequence {
+            if delivered == position.delivered.saturating_add(1) {
+                position.delivered = delivered;
+            }
             // It was given before, or a server that was killed has forgotten that it was. If it is done with, the server is to know.
             if !self.desk.is_open(sequence) {
                 repeat(&line.attached.session.client, reply).await;
@@ -255,22 +244,29 @@ impl Listener {
             return Ok(None);
         }
         let message = message.message;
-        let message =
-            Message { sequence, time, subject: message.subject, headers: message.headers, body: message.payload, reply };
-        if sequence - position.sequence > 1 {
-            if gap {
-                line.backlog = Some(Backlog::new(position.sequence + 1, sequence - 1));
-                line.waiting = Some(message);
-                return Ok(None);
-            }
-            let limits = line.attached.stream.config.retention == RetentionPolicy::Limits;
-            if limits && line.attached.filters.is_empty() {
-                // Whoever keeps less than is needed loses some; this is where it shows.
-                let (after, before) = (position.sequence, sequence);
-                tracing::warn!(after, before, "the stream has discarded messages before they were taken, or somebody has");
-            }
+        let (subject, headers, body) = (message.subject, message.headers, message.payload);
+        let message = Message { sequence, time, subject, headers, body, delivered, reply };
+        if gap && sequence - position.sequence > 1 {
+            line.backlog = Some(Backlog::new(position.sequence + 1, sequence - 1));
+            line.waiting = Some(message);
+            return Ok(None);
         }
         Ok(Some(message))
+    }
+
+    /// Holds that a message is the next one that there was. What is missing before it was removed alone, which is somebody's
+    /// decision; it was not discarded by the stream before it was taken.
+    async fn check_gap(&mut self, message: &Message) -> Result<()> {
+        let (Some(line), Some(position)) = (&self.line, &self.position) else { return Ok(()) };
+        let Attached { session, stream, filters, .. } = &line.attached;
+        // Where only some subjects are wanted, numbers are missing as a rule.
+        if message.sequence <= position.sequence.saturating_add(1) || !filters.is_empty() || !discards(&stream.config) {
+            return Ok(());
+        }
+        let now = attach::stream(session, &self.config).await?;
+        check_kept(&now, None, &self.config, position)?;
+        tracing::warn!(after = position.sequence, before = message.sequence, "somebody has removed messages from the stream");
+        Ok(())
     }
 
     /// Makes a delivery of a message whose turn it is.
@@ -280,19 +276,14 @@ impl Listener {
         let id = message.identity(&config.stream);
         let changes = message.changes(&self.decoder);
         if let Some(position) = &mut self.position {
-            (position.sequence, position.time) = (message.sequence, message.time);
+            (position.sequence, position.time, position.delivered) = (message.sequence, message.time, message.delivered);
         }
-        let delivery = Delivery::new(Some(id), changes, Box::new(Settle::new(&self.desk, message)));
+        let size = message.size();
+        let delivery = Delivery::new(Some(id), changes, Box::new(Settle::new(&self.desk, message))).with_size(size);
         match &self.position {
             Some(position) => delivery.with_token(position.token()),
             None => delivery,
         }
-    }
-
-    fn deleted(&self) -> Error {
-        let NatsConfig { stream, consumer, .. } = &*self.config;
-        let message = format!("the consumer '{consumer}' was deleted while it was listened to, or its stream '{stream}' was");
-        Error::config(message)
     }
 }
 
@@ -302,4 +293,18 @@ fn backoff(tries: u32) -> Duration {
     // The clock's small digits are as good as chance.
     let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |now| now.subsec_nanos());
     full.mul_f64(0.5 + f64::from(nanos % 1000) / 2000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_grow_up_to_a_limit() {
+        for (tries, longest) in [(0, 100), (1, 200), (4, 1600), (6, 6400), (7, 10_000), (u32::MAX, 10_000)] {
+            let longest = Duration::from_millis(longest);
+            let wait = backoff(tries);
+            assert!(wait <= longest && wait >= longest / 2, "{tries}: {wait:?}");
+        }
+    }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_nats::jetstream::consumer::pull::Config as PullConfig;
-use async_nats::jetstream::consumer::{self, AckPolicy, Consumer, DeliverPolicy, ReplayPolicy};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, ReplayPolicy};
 use async_nats::jetstream::stream::{self, ConsumerErrorKind, RetentionPolicy};
 use tidelock_connector_api::{Error, Result};
 
@@ -19,7 +19,7 @@ const MOST_PENDING: i64 = 50_000;
 pub(crate) struct Attached {
     pub(crate) session: Arc<Session>,
     pub(crate) stream: stream::Info,
-    pub(crate) consumer: Consumer<PullConfig>,
+    pub(crate) consumer: consumer::Info,
     /// The subjects that are wanted; all, where there is none.
     pub(crate) filters: Vec<String>,
 }
@@ -43,16 +43,52 @@ pub(crate) async fn attach(session: Arc<Session>, config: &NatsConfig, position:
     if let Some(position) = position {
         check_position(&session, config, &stream, position).await?;
     }
-    let info = match consumer(&session, config).await? {
-        Answer::Given(info) => info,
-        Answer::Missing(_) => make(&session, config, &stream, position).await?,
+    let known = match consumer(&session, config).await? {
+        Answer::Given(info) => Some(info),
+        Answer::Missing(_) => None,
     };
-    let filters = filters(&info.config);
-    check_consumer(config, &info.config, &filters)?;
-    let pull = <PullConfig as consumer::FromConsumer>::try_from_consumer_config(info.config.clone());
-    let pull = pull.map_err(|_| refused(config, "it is one that pushes messages"))?;
-    let consumer = Consumer::new(pull, info, session.jetstream.clone());
+    if let Some(position) = position {
+        check_kept(&stream, known.as_ref(), config, position)?;
+    }
+    let consumer = match known {
+        Some(info) => info,
+        None => make(&session, config, &stream, position).await?,
+    };
+    let filters = filters(&consumer.config);
+    check_consumer(config, &consumer.config, &filters)?;
     Ok(Attached { session, stream, consumer, filters })
+}
+
+/// Holds that the stream still has what comes after a position, or that it was none of ours.
+pub(crate) fn check_kept(
+    stream: &stream::Info,
+    consumer: Option<&consumer::Info>,
+    config: &NatsConfig,
+    position: &Position,
+) -> Result<()> {
+    let first = stream.state.first_sequence;
+    if !discards(&stream.config) || first <= position.sequence.saturating_add(1) {
+        return Ok(());
+    }
+    if let Some(info) = consumer
+        && !(filters(&info.config).is_empty() && config.filters.is_empty())
+    {
+        // What was discarded may be of other subjects. Where nothing was delivered since, nothing of ours is among what the
+        // consumer has gone through.
+        let delivered = &info.delivered;
+        if position.delivered == delivered.consumer_sequence && first <= delivered.stream_sequence.saturating_add(1) {
+            return Ok(());
+        }
+    }
+    Err(expired(
+        "the stream has discarded messages before they were taken, because of its limits, or somebody has purged it: changes are missing",
+    ))
+}
+
+/// Whether a stream discards messages that nobody has taken. One that keeps the last messages of each subject drops the ones before by
+/// intention.
+pub(crate) fn discards(stream: &stream::Config) -> bool {
+    stream.retention == RetentionPolicy::Limits && stream.max_messages_per_subject <= 0
 }
 
 /// Holds that the stream is the one that a position is of, with the same messages up to there.

@@ -15,8 +15,12 @@ use crate::error::answered;
 use crate::message::Message;
 use crate::subject::is_wanted;
 
-/// How many messages are asked for at a time.
+/// The most messages that are asked for at a time.
 const AT_ONCE: usize = 64;
+/// How many are at first, when it is not known how big they are.
+const AT_FIRST: usize = 8;
+/// How many bytes are asked for at a time, as far as can be told by the biggest message before.
+const BYTES: usize = 4 << 20;
 /// Up to how many times as many numbers as messages are gone through one by one.
 const DENSE: u64 = 10_000;
 
@@ -26,11 +30,14 @@ pub(crate) struct Backlog {
     next: u64,
     last: u64,
     read: VecDeque<Message>,
+    at_once: usize,
+    /// The size of the biggest message yet.
+    biggest: usize,
 }
 
 impl Backlog {
     pub(crate) fn new(first: u64, last: u64) -> Self {
-        Self { next: first, last, read: VecDeque::new() }
+        Self { next: first, last, read: VecDeque::new(), at_once: AT_FIRST, biggest: 1 }
     }
 
     /// The next message; none at the end.
@@ -51,10 +58,12 @@ impl Backlog {
 
     /// Reads the messages of the next numbers.
     async fn read_on(&mut self, session: &Session, config: &NatsConfig, filters: &[String]) -> Result<()> {
-        let end = self.last.min(self.next.saturating_add(AT_ONCE as u64 - 1));
+        let end = self.last.min(self.next.saturating_add(self.at_once as u64 - 1));
         let numbers = self.next..=end;
         let read = stream::iter(numbers.map(|sequence| get(session, config, sequence))).buffered(AT_ONCE);
         let read: Vec<Option<Message>> = read.try_collect().await?;
+        self.biggest = read.iter().flatten().map(Message::size).fold(self.biggest, usize::max);
+        self.at_once = (BYTES / self.biggest).min(self.at_once * 2).clamp(1, AT_ONCE);
         self.read.extend(read.into_iter().flatten().filter(|message| is_wanted(filters, &message.subject)));
         self.next = end.saturating_add(1);
         Ok(())
@@ -97,6 +106,7 @@ fn found(
             headers: Some(message.headers).filter(|headers| !headers.is_empty()),
             subject: message.subject,
             body: message.payload,
+            delivered: 0,
         })),
         Err(error) => match error.kind() {
             RawMessageErrorKind::NoMessageFound => Ok(None),

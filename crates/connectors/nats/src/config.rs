@@ -97,7 +97,8 @@ impl NatsConfig {
             consumer: consumer.into(),
             filters: Vec::new(),
             begin: Begin::All,
-            prefetch: 2000,
+            // Bytes are bounded elsewhere; this bounds what one commit can take.
+            prefetch: 10_000,
             ack_wait: Duration::from_secs(30),
             dead_letters: None,
             connect_timeout: Duration::from_secs(10),

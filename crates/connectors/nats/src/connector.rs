@@ -64,6 +64,10 @@ impl Connector for Nats {
         stream::iter([Err(Error::unsupported(message))]).boxed()
     }
 
+    fn can_read(&self) -> bool {
+        false
+    }
+
     /// Connects, and looks at the stream, its consumer, and the subject of dead letters, without taking or making anything.
     async fn test(&self) -> Result<()> {
         capabilities::look(&self.config).await.map(drop)

@@ -16,6 +16,7 @@ mod dead_letters;
 mod error;
 mod message;
 mod position;
+mod pull;
 mod subject;
 
 pub use config::{Begin, Login, NatsConfig, Trust, open};

@@ -1,6 +1,7 @@
 //! What a message of a stream is to us: its identity, and the changes it brings.
 
-use async_nats::{HeaderMap, Subject};
+use async_nats::Subject;
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 use bytes::Bytes;
 use tidelock_connector_api::{Change, Error, MessageId, Result};
 use tidelock_messages::Decoder;
@@ -14,15 +15,33 @@ pub(crate) struct Message {
     pub(crate) subject: Subject,
     pub(crate) headers: Option<HeaderMap>,
     pub(crate) body: Bytes,
+    /// Which delivery of the consumer it is; 0 where it was read from the stream itself.
+    pub(crate) delivered: u64,
     /// Where it is acknowledged.
     pub(crate) reply: Subject,
 }
 
 impl Message {
+    /// What is known of a message that the stream has no longer.
+    pub(crate) fn gone(sequence: u64, time: i128, reply: Subject) -> Self {
+        let (subject, body) = (Subject::from_static(""), Bytes::new());
+        Self { sequence, time, subject, headers: None, body, delivered: 0, reply }
+    }
+
     /// The identity: `stream:sequence@time`. With its time, a message is told from another one that has its number in a stream that was
     /// made anew, or restored from an older state.
     pub(crate) fn identity(&self, stream: &str) -> MessageId {
-        MessageId(format!("{stream}:{}@{}", self.sequence, self.time).into())
+        identity(stream, self.sequence, self.time)
+    }
+
+    /// How many bytes it has.
+    pub(crate) fn size(&self) -> usize {
+        let headers = self.headers.iter().flat_map(HeaderMap::iter);
+        let size = |(name, values): (&HeaderName, &Vec<HeaderValue>)| {
+            let name: &str = name.as_ref();
+            values.iter().map(|value| name.len() + value.as_str().len()).sum::<usize>()
+        };
+        self.subject.len() + headers.map(size).sum::<usize>() + self.body.len()
     }
 
     /// The changes that it brings.
@@ -34,4 +53,9 @@ impl Message {
         }
         decoder.changes(&self.body, header("Content-Type"))
     }
+}
+
+/// See [`Message::identity`].
+pub(crate) fn identity(stream: &str, sequence: u64, time: i128) -> MessageId {
+    MessageId(format!("{stream}:{sequence}@{time}").into())
 }

@@ -14,12 +14,16 @@ pub(crate) struct Position {
     pub(crate) sequence: u64,
     /// When the server took the message, in nanoseconds; 0 where that is not known.
     pub(crate) time: i128,
+    /// How many deliveries the consumer had made when it gave the message, all of them of messages up to this one; 0 where that is
+    /// not known.
+    pub(crate) delivered: u64,
 }
 
 impl Position {
     pub(crate) fn token(&self) -> Token {
-        let Self { stream, created, sequence, time } = self;
-        Token::new(format!("nats/1/{stream}/{created}/{sequence}/{time}").into_bytes())
+        let Self { stream, created, sequence, time, delivered } = self;
+        let known = if *delivered > 0 { format!("/{delivered}") } else { String::new() };
+        Token::new(format!("nats/1/{stream}/{created}/{sequence}/{time}{known}").into_bytes())
     }
 
     /// The position that a token is; an expired token where it is none of this connector.
@@ -37,6 +41,7 @@ impl Position {
             created: parts.next()?.parse().ok()?,
             sequence: parts.next()?.parse().ok()?,
             time: parts.next()?.parse().ok()?,
+            delivered: parts.next().map_or(Some(0), |part| part.parse().ok())?,
         };
         parts.next().is_none().then_some(position)
     }
@@ -57,8 +62,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_token_is_read_as_it_was_made(stream in "[^/]*", created: i64, sequence: u64, time: i64) {
-            let position = Position { stream, created: created.into(), sequence, time: time.into() };
+        fn a_token_is_read_as_it_was_made(stream in "[^/]*", created: i64, sequence: u64, time: i64, delivered: u64) {
+            let position = Position { stream, created: created.into(), sequence, time: time.into(), delivered };
             prop_assert_eq!(Position::of_token(&position.token()).unwrap(), position);
         }
 
@@ -72,7 +77,9 @@ mod tests {
 
     #[test]
     fn a_token_has_one_form_only() {
-        for wrong in ["", "nats/1/s/1/2", "nats/1/s/1/2/3/4", "nats/1/s/01/2/3", "nats/1/s/1/+2/3", "nats/2/s/1/2/3"] {
+        for wrong in
+            ["", "nats/1/s/1/2", "nats/1/s/1/2/3/4/5", "nats/1/s/1/2/3/0", "nats/1/s/01/2/3", "nats/1/s/1/+2/3", "nats/2/s/1/2/3"]
+        {
             assert!(Position::of_token(&Token::new(wrong.as_bytes())).is_err(), "{wrong}");
         }
     }

@@ -101,7 +101,8 @@ macro_rules! conformance_tests {
                 concurrent_batches_are_all_stored;
             tokens: a_token_comes_back_as_it_was_stored tokens_come_newest_first_five_of_an_object_set
                 a_run_leaves_one_token_behind a_token_that_equals_the_newest_changes_nothing a_reset_takes_all_tokens_of_its_object_set_and_no_others
-                the_tokens_of_a_resource_are_those_of_all_its_object_sets;
+                the_tokens_of_a_resource_are_those_of_all_its_object_sets
+                an_object_set_is_known_by_its_token_and_when_it_was_reset;
             inbox: marks_come_newest_first a_later_mark_of_a_message_supersedes_those_before_it
                 messages_are_told_apart_by_resource_and_by_their_whole_text
                 the_last_marks_of_a_resource_are_kept_and_older_ones_forgotten;

@@ -110,3 +110,22 @@ pub async fn the_tokens_of_a_resource_are_those_of_all_its_object_sets(repo: Arc
     store(&*repo, token("b", "b3", 6)).await;
     assert_eq!(shown(&repo.tokens_of(&hr()).await.unwrap()), "b3@6 a1@2 c1@4");
 }
+
+pub async fn an_object_set_is_known_by_its_token_and_when_it_was_reset(repo: Arc<dyn Repo>) {
+    let sets = async |resource: &Oid| {
+        let sets = repo.token_sets(resource).await.unwrap();
+        sets.iter().map(|known| format!("{}{}", known.set, if known.has_token { "" } else { "-" })).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(sets(&hr()).await, "");
+    let elsewhere = TokenChange { key: key(&Oid::new("other"), "b"), ..token("b", "o", 1) };
+    // A reset is remembered, also that of a token which was never there.
+    let never = TokenChange { value: None, ..token("c", "", 5) };
+    for change in [token("b", "b1", 1), token("a", "a1", 2), elsewhere, token("b", "b2", 3), never] {
+        store(&*repo, change).await;
+    }
+    assert_eq!(sets(&hr()).await, "b a c-");
+    assert_eq!(sets(&Oid::new("other")).await, "b");
+    store(&*repo, TokenChange { value: None, ..token("b", "", 5) }).await;
+    store(&*repo, token("c", "c1", 6)).await;
+    assert_eq!(sets(&hr()).await, "b- a c");
+}

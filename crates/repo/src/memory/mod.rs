@@ -18,7 +18,7 @@ use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
     Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, ShadowRef, StoredFocus, StoredObject, StoredShadow,
-    StoredToken, StoredTrigger, SyncLevel, TokenKey, TriggerKey,
+    StoredToken, StoredTrigger, SyncLevel, TokenKey, TokenSet, TriggerKey,
 };
 
 /// A repository in memory.
@@ -226,6 +226,12 @@ impl Repo for Memory {
         let state = self.state();
         let of_resource = state.tokens.iter().filter(|(key, _)| key.resource == *resource);
         Ok(of_resource.flat_map(|(_, tokens)| tokens).cloned().collect())
+    }
+
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>> {
+        let state = self.state();
+        let of_resource = state.tokens.iter().filter(|(key, _)| key.resource == *resource);
+        Ok(of_resource.map(|(key, tokens)| TokenSet { set: key.set.clone(), has_token: !tokens.is_empty() }).collect())
     }
 
     async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {

@@ -285,7 +285,7 @@ impl State {
         let TokenChange { key, value, at, run } = change;
         let known = self.tokens.iter_mut().find(|(known, _)| *known == key).map(|(_, tokens)| tokens);
         match (known, value) {
-            (None, None) => {}
+            (None, None) => self.tokens.push((key, Vec::new())),
             (Some(tokens), None) => tokens.clear(),
             (Some(tokens), Some(value)) => {
                 if tokens.first().is_some_and(|newest| newest.value == value) {

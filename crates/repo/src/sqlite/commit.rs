@@ -7,7 +7,7 @@ use tidelock_model::object::{Focus, FocusType};
 use tidelock_model::{Items, Oid};
 
 use super::Db;
-use super::column::{Code, OidColumn, StoredOid, items_text, text};
+use super::column::{Code, OidColumn, items_text, text};
 use super::failure::{Attempt, conflict, misuse};
 use super::index::{self, Index};
 use super::names::Names;
@@ -50,7 +50,6 @@ pub(super) struct OldFocus {
     pub(super) focus_type: FocusType,
     pub(super) version: u64,
     content: String,
-    oid: Oid,
 }
 
 fn expect_version(db: &Connection, key: i64, version: u64) -> Attempt<()> {
@@ -76,18 +75,23 @@ fn write_foci(db: &Connection, index: &mut Index, batch: &Batch) -> Attempt<Vec<
         return Ok(Vec::new());
     }
     index.refresh(db)?;
-    let mut updates: Vec<(i64, u64, &Focus)> = changes.iter().filter_map(update).collect();
-    updates.sort_by_key(|(id, ..)| *id);
-    for (id, expected, focus) in &updates {
-        if focus.version <= *expected || !write_content(db, *id, *expected, focus)? {
-            return Err(refusal(db, *id, *expected, focus)?);
+    let mut stored: Vec<(i64, usize)> = changes.iter().zip(0..).filter_map(|(change, at)| Some((key(change)?, at))).collect();
+    stored.sort_unstable();
+    let mut done = vec![false; changes.len()];
+    for same in stored.chunk_by(|(a, _), (b, _)| a == b) {
+        // Of one that changes twice, the changes keep their order as well.
+        if let [(id, at)] = *same
+            && let FocusChange::Update { expected, focus, .. } = &changes[at]
+        {
+            rewrite_focus(db, id, *expected, focus)?;
+            done[at] = true;
         }
     }
-    forget_fingerprints(db, updates.iter().map(|(id, ..)| *id), &batch.shadows)?;
+    forget_fingerprints(db, stored.iter().map(|(id, _)| *id), &batch.shadows)?;
     let mut created = vec![None; changes.len()];
     let mut next = next_focus(db)?;
     let mut keys = Vec::new();
-    for (change, created) in changes.iter().zip(&mut created) {
+    for ((change, done), created) in changes.iter().zip(done).zip(&mut created) {
         match change {
             FocusChange::Create(focus) => {
                 insert_focus(db, next, focus)?;
@@ -95,7 +99,12 @@ fn write_foci(db: &Connection, index: &mut Index, batch: &Batch) -> Attempt<Vec<
                 *created = Some(next);
                 next += 1;
             }
-            FocusChange::Update { key, before, focus, .. } => follow(db, index, key.0, before, focus)?,
+            FocusChange::Update { key, expected, before, focus } => {
+                if !done {
+                    rewrite_focus(db, key.0, *expected, focus)?;
+                }
+                follow(db, index, key.0, before, focus)?;
+            }
             FocusChange::Delete { key, version } => {
                 let old = old_focus(db, key.0)?.filter(|old| old.version == *version).ok_or_else(focus_changed)?;
                 delete_focus(db, index, key.0, &old)?;
@@ -108,18 +117,22 @@ fn write_foci(db: &Connection, index: &mut Index, batch: &Batch) -> Attempt<Vec<
     Ok(created)
 }
 
-fn update(change: &FocusChange) -> Option<(i64, u64, &Focus)> {
+/// The stored focus that a change is about.
+fn key(change: &FocusChange) -> Option<i64> {
     match change {
-        FocusChange::Update { key, expected, focus, .. } => Some((key.0, *expected, focus)),
-        FocusChange::Create(_) | FocusChange::Delete { .. } => None,
+        FocusChange::Create(_) => None,
+        FocusChange::Update { key, .. } | FocusChange::Delete { key, .. } => Some(key.0),
     }
 }
 
-/// Why a focus could not be given new content.
-fn refusal(db: &Connection, id: i64, expected: u64, focus: &Focus) -> Attempt<super::failure::Failure> {
-    let Some(old) = old_focus(db, id)?.filter(|old| old.version == expected) else { return Ok(focus_changed()) };
-    debug_assert!(old.oid != focus.oid || old.focus_type != focus.focus_type || focus.version <= old.version);
-    Ok(misuse("a focus was to change its OID, its type, or not its version").into())
+fn rewrite_focus(db: &Connection, id: i64, expected: u64, focus: &Focus) -> Attempt<()> {
+    if focus.version > expected && write_content(db, id, expected, focus)? {
+        return Ok(());
+    }
+    match old_focus(db, id)?.filter(|old| old.version == expected) {
+        None => Err(focus_changed()),
+        Some(_) => Err(misuse("a focus was to change its OID, its type, or not its version").into()),
+    }
 }
 
 /// The number of the next focus. No number is used twice, or a handle could come to mean another focus.
@@ -157,15 +170,10 @@ fn version_column(focus: &Focus) -> Attempt<i64> {
 
 /// A focus as it is stored.
 pub(super) fn old_focus(db: &Connection, id: i64) -> Attempt<Option<OldFocus>> {
-    let mut statement = db.prepare_cached("SELECT type, version, content, oid FROM focus WHERE id = ?1")?;
+    let mut statement = db.prepare_cached("SELECT type, version, content FROM focus WHERE id = ?1")?;
     let mut rows = statement.query([id])?;
     let read = |row: &Row<'_>| -> Attempt<OldFocus> {
-        Ok(OldFocus {
-            focus_type: FocusType::of_column(row, 0)?,
-            version: version(row, 1)?,
-            content: text(row, 2)?.to_owned(),
-            oid: row.get::<_, StoredOid>(3)?.0,
-        })
+        Ok(OldFocus { focus_type: FocusType::of_column(row, 0)?, version: version(row, 1)?, content: text(row, 2)?.to_owned() })
     };
     rows.next()?.map(read).transpose()
 }
@@ -280,8 +288,11 @@ fn write_shadows(db: &Connection, names: &mut Names, changes: &[ShadowChange], f
     let mut stored: Vec<(i64, usize)> = changes.iter().enumerate().filter_map(|(at, change)| Some((change.key?.0, at))).collect();
     stored.sort_unstable();
     let mut done = vec![false; changes.len()];
-    for (id, at) in stored {
-        done[at] = update_shadow(db, names, id, &changes[at], owners[at])?;
+    for same in stored.chunk_by(|(a, _), (b, _)| a == b) {
+        // Of one that is written twice, the changes keep their order as well.
+        if let [(id, at)] = *same {
+            done[at] = update_shadow(db, names, id, &changes[at], owners[at])?;
+        }
     }
     let mut next: i64 = db.prepare_cached("SELECT coalesce(max(id), 0) + 1 FROM shadow")?.query_row([], |row| row.get(0))?;
     for ((change, owner), done) in changes.iter().zip(owners).zip(done) {

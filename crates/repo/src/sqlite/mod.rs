@@ -4,6 +4,7 @@
 //! other, read-only, serves what commands list. Both work off the async threads, one call at a time each.
 
 mod apply;
+mod checkpoint;
 mod column;
 mod commit;
 mod failure;
@@ -28,15 +29,17 @@ use tidelock_model::object::{Focus, FocusType};
 use tidelock_model::{Oid, Timestamp};
 use tokio::task;
 
+use self::checkpoint::Checkpoints;
 use self::column::OidColumn;
 use self::failure::{Attempt, explain_result, misuse};
 use self::index::Index;
 use self::names::Names;
+use crate::repo::together;
 use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
     Remaining, Repo, Result, ResultFilter, RunGuard, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow,
-    StoredToken, StoredTrigger, TokenKey, TriggerKey,
+    StoredToken, StoredTrigger, TokenKey, TokenSet, TriggerKey,
 };
 
 /// How long another process is waited for.
@@ -50,6 +53,8 @@ pub struct Sqlite {
     lock: Lock,
     /// Before the writer: who closes last empties the log into the file, and a reader cannot.
     reader: Arc<Mutex<Db>>,
+    /// Before the writer, for the same reason.
+    _checkpoints: Option<Checkpoints>,
     writer: Option<Arc<Mutex<Db>>>,
 }
 
@@ -98,6 +103,7 @@ impl Sqlite {
                 .with_source(err)
         })?;
         let (writer, reader) = open::open(&path, mode, patience)?;
+        let (writer, checkpoints) = writer.unzip();
         // Whatever way leads to the file, the lock of runs is to be the same.
         let path = path.canonicalize().unwrap_or(path);
         let mut lock = path.as_os_str().to_owned();
@@ -105,6 +111,7 @@ impl Sqlite {
         Ok(Self {
             path: path.into(),
             lock: Lock::File(lock.into()),
+            _checkpoints: checkpoints,
             writer: writer.map(|db| Arc::new(Mutex::new(db))),
             reader: Arc::new(Mutex::new(reader)),
         })
@@ -256,6 +263,22 @@ impl Repo for Sqlite {
         self.read_near("read shadows", move |db| read::load(db, &shadows)).await
     }
 
+    async fn read_ahead(
+        &self,
+        resource: &Oid,
+        class: &str,
+        identifiers: Vec<Box<str>>,
+    ) -> Result<Vec<Option<(KnownShadow, StoredShadow)>>> {
+        let (resource, class) = (resource.clone(), class.to_owned());
+        self.read_apart("read shadows ahead", move |db| {
+            let known = read::look_up(db, &resource, &class, identifiers)?;
+            let keys: Vec<ShadowKey> = known.iter().flatten().map(|known| known.key).collect();
+            let stored = read::load(db, &keys)?;
+            Ok(together(known, stored))
+        })
+        .await
+    }
+
     async fn ensure_indexed(&self, items: &[IndexedItem]) -> Result<()> {
         let items = items.to_vec();
         self.write("index foci", move |db| index::ensure(db, &items)).await
@@ -284,6 +307,11 @@ impl Repo for Sqlite {
     async fn tokens_of(&self, resource: &Oid) -> Result<Vec<StoredToken>> {
         let resource = resource.clone();
         self.read_apart("read tokens", move |db| tokens::of_resource(db, &resource)).await
+    }
+
+    async fn token_sets(&self, resource: &Oid) -> Result<Vec<TokenSet>> {
+        let resource = resource.clone();
+        self.read_apart("read tokens", move |db| tokens::sets(db, &resource)).await
     }
 
     async fn inbox(&self, resource: &Oid) -> Result<Vec<InboxEntry>> {
@@ -328,6 +356,7 @@ impl Repo for Sqlite {
         Ok(Arc::new(Self {
             path: Arc::clone(&self.path),
             lock: Lock::Here(RunLock::default()),
+            _checkpoints: None,
             writer: Some(Arc::clone(&copy)),
             reader: copy,
         }))

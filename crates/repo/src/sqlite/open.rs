@@ -9,6 +9,7 @@ use rusqlite::backup::{Backup, StepResult};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, TransactionBehavior, ffi};
 
+use super::checkpoint::{self, Checkpoints};
 use super::failure::{Attempt, Failure, explain_result};
 use super::{Db, Mode};
 use crate::{Error, ErrorKind, Result};
@@ -23,13 +24,10 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2
 const WRITER_CACHE: i32 = 32 * 1024;
 const READER_CACHE: i32 = 4 * 1024;
 
-/// After how many pages in the write-ahead log they are moved to their places; what comes again in between is moved once.
-const CHECKPOINT: i32 = 8 * 1024;
-
 const STATEMENTS: usize = 96;
 
 /// The connection that writes, and serves the data path; none for [`Mode::ReadOnly`]. Then the one that commands read with.
-pub(super) fn open(path: &Path, mode: Mode, patience: Duration) -> Result<(Option<Db>, Db)> {
+pub(super) fn open(path: &Path, mode: Mode, patience: Duration) -> Result<(Option<(Db, Checkpoints)>, Db)> {
     inspect(path, mode)?;
     let writer = match mode {
         Mode::ReadOnly => None,
@@ -128,8 +126,8 @@ fn newer(path: &Path) -> Error {
         .with_help("use that version, or a copy of the repository from before it")
 }
 
-fn writer(path: &Path, patience: Duration) -> Attempt<Db> {
-    let connection = Connection::open_with_flags(
+fn writer(path: &Path, patience: Duration) -> Attempt<(Db, Checkpoints)> {
+    let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
@@ -138,10 +136,10 @@ fn writer(path: &Path, patience: Duration) -> Attempt<Db> {
     connection.pragma_update(None, "foreign_keys", true)?;
     migrate(&connection, path)?;
     write_ahead(&connection, path, patience)?;
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
-    // The log is used again from its start after a checkpoint; what a large transaction left is cut off.
-    connection.pragma_update(None, "journal_size_limit", i64::from(CHECKPOINT) * 4096 * 2)?;
-    Ok(Db::new(connection))
+    // The log is used again from its start once all of it is moved.
+    connection.pragma_update(None, "journal_size_limit", checkpoint::KEPT_BYTES)?;
+    let checkpoints = Checkpoints::begin(&mut connection, path)?;
+    Ok((Db::new(connection), checkpoints))
 }
 
 fn reader(path: &Path, patience: Duration) -> Attempt<Db> {

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tidelock_model::object::{FocusType, MatchingRule};
 use tidelock_model::{Value, Values};
 
-use super::{Mode, Sqlite, open, read, triggers};
+use super::{Mode, Sqlite, commit, open, read, triggers};
 use crate::conformance::build::{
     add, create, hr, known, object, retry, shadow, store_linked, store_users, token, user, users_by,
 };
@@ -308,7 +308,7 @@ fn check_plan(sql: &str) {
 fn plan(sql: &str) -> Vec<String> {
     let (_folder, path) = folder();
     let (db, _) = open::open(&path, Mode::ReadWrite, Duration::ZERO).unwrap();
-    let connection = db.unwrap().connection;
+    let connection = db.unwrap().0.connection;
     let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
     for at in 1..=statement.parameter_count() {
         statement.raw_bind_parameter(at, 1).unwrap();
@@ -348,6 +348,8 @@ fn no_statement_of_the_data_path_reads_a_table_through() {
     check_plan(&read::load_sql());
     check_plan(&read::projections_sql());
     check_plan(read::RESULTS_OF);
+    check_plan(commit::SHADOWS_OF);
+    check_plan(commit::RESULTS_KEPT);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tidelock_model::Oid;
 use super::Db;
 use super::column::{OidColumn, timestamp};
 use super::failure::{Attempt, corrupt};
-use crate::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey};
+use crate::{StoredToken, TOKENS_KEPT, TokenChange, TokenKey, TokenSet};
 
 /// The tokens of an object set, newest first.
 pub(super) fn of_set(db: &Db, key: &TokenKey) -> Attempt<Vec<StoredToken>> {
@@ -20,6 +20,19 @@ pub(super) fn of_resource(db: &Db, resource: &Oid) -> Attempt<Vec<StoredToken>> 
     let sql = "SELECT t.value, t.at, t.run FROM object_set o CROSS JOIN token t ON t.object_set = o.id
                WHERE o.resource = ?1 ORDER BY o.id, t.nr DESC";
     read(db, sql, [OidColumn::from(resource)])
+}
+
+/// The object sets of a resource that have a token, or had one.
+pub(super) fn sets(db: &Db, resource: &Oid) -> Attempt<Vec<TokenSet>> {
+    let sql = "SELECT o.text, EXISTS (SELECT 1 FROM token t WHERE t.object_set = o.id) FROM object_set o
+               WHERE o.resource = ?1 ORDER BY o.id";
+    let mut statement = db.connection.prepare_cached(sql)?;
+    let mut rows = statement.query([OidColumn::from(resource)])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(TokenSet { set: row.get::<_, String>(0)?.into(), has_token: row.get(1)? });
+    }
+    Ok(found)
 }
 
 fn read(db: &Db, sql: &str, which: impl Params) -> Attempt<Vec<StoredToken>> {
@@ -40,19 +53,17 @@ pub(super) fn change(db: &Connection, change: &TokenChange) -> Attempt<()> {
         .prepare_cached("SELECT id FROM object_set WHERE resource = ?1 AND text = ?2")?
         .query_row((&resource, text), |row| row.get(0))
         .optional()?;
-    let Some(value) = change.value.as_deref() else {
-        if let Some(set) = set {
-            // The object set keeps its number, and with it its place among the others.
-            db.prepare_cached("DELETE FROM token WHERE object_set = ?1")?.execute([set])?;
-        }
-        return Ok(());
-    };
     let set = match set {
         Some(set) => set,
         None => {
             db.prepare_cached("INSERT INTO object_set (resource, text) VALUES (?1, ?2)")?.execute((&resource, text))?;
             db.last_insert_rowid()
         }
+    };
+    let Some(value) = change.value.as_deref() else {
+        // The object set keeps its number, and with it its place among the others.
+        db.prepare_cached("DELETE FROM token WHERE object_set = ?1")?.execute([set])?;
+        return Ok(());
     };
     let newest: Option<(i64, bool, u32)> = db
         .prepare_cached("SELECT nr, value = ?2, run FROM token WHERE object_set = ?1 ORDER BY nr DESC LIMIT 1")?

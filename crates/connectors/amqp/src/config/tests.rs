@@ -262,6 +262,30 @@ fn the_example_of_the_readme_is_one() {
 }
 
 #[test]
+fn messages_that_are_put_aside_want_a_place() {
+    let warnings = |source: &str, action: &str| {
+        let text = format!(
+            r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3" xmlns:a="{BUNDLE_NAMESPACE}"><name>q</name>
+               <connectorConfiguration>
+               <a:sources><amqp091><uri>amqp://localhost</uri><queue>q</queue>{source}</amqp091></a:sources>
+               <a:schema><class><name>c</name><identifier>id</identifier><attribute><name>id</name></attribute></class></a:schema>
+               <a:errorHandlingAction>{action}</a:errorHandlingAction></connectorConfiguration></resource>"#
+        );
+        let (definitions, _) = read_file(text.as_bytes(), None, Format::Xml);
+        let Some(Definition::Resource(resource)) = definitions.into_iter().next() else { panic!("no resource") };
+        let opened = open(resource.connector_configuration.as_ref().unwrap(), None, Path::new("/"));
+        let amqp = opened.map_err(|found| format!("{found:?}")).unwrap();
+        amqp.warnings().iter().map(show).collect::<String>()
+    };
+    expect![[r#"
+        3: Warning no-dead-letters: rejected messages are lost, unless the queue has a dead-letter exchange of its own, which cannot be seen (name a queue in 'deadLetterQueue', or the exchange in 'deadLetterExchange')
+    "#]]
+    .assert_eq(&warnings("", "skipUpdate"));
+    assert_eq!(warnings("<deadLetterQueue>d</deadLetterQueue>", "skipUpdate"), "");
+    assert_eq!(warnings("", "stopProcessing"), "");
+}
+
+#[test]
 fn a_source_that_is_another_is_refused() {
     let text = format!(
         r#"<resource xmlns="http://midpoint.evolveum.com/xml/ns/public/common/common-3" xmlns:a="{BUNDLE_NAMESPACE}"><name>q</name>

@@ -4,6 +4,7 @@
 //! with the server. Answers to an operation that was given up are passed over.
 
 use std::future::poll_fn;
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -12,13 +13,13 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tidelock_connector_api::{Error, ErrorKind, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use crate::ber::{self, tag};
-use crate::config::{LdapConfig, Security};
+use crate::config::{LdapConfig, Security, shown};
 use crate::error::{closed, not_ldap, silent};
 use crate::message::{Control, Message, Request, answer, oid};
 
@@ -27,6 +28,9 @@ const MAX_MESSAGE: usize = 256 << 20;
 
 /// How much room there is at least for what comes next.
 const READ_ROOM: usize = 64 << 10;
+
+/// How many bytes of a message come in a second at least.
+const SLOWEST: u64 = 16 << 10;
 
 /// A connection to a server.
 pub(crate) struct Connection {
@@ -47,11 +51,11 @@ enum Transport {
 }
 
 impl Connection {
-    /// Connects, with encryption where that is configured. Nothing is said of who we are.
-    pub(crate) async fn open(config: &LdapConfig, tls: Option<&TlsConnector>) -> Result<Self> {
-        let server: Arc<str> = config.server().into();
+    /// Connects to a server, with encryption where that is configured. Nothing is said of who we are.
+    pub(crate) async fn open(config: &LdapConfig, (host, port): (&str, u16), tls: Option<&TlsConnector>) -> Result<Self> {
+        let server: Arc<str> = shown(host, port).into();
         let limit = config.connect_timeout;
-        let connecting = timeout(limit, TcpStream::connect((config.host.as_str(), config.port))).await;
+        let connecting = timeout(limit, connect(host, port, config.keep_alive)).await;
         let stream = connecting
             .map_err(|_| silent(&server, limit))?
             .map_err(|error| Error::unreachable(format!("cannot connect to {server}")).with_source(error))?;
@@ -70,7 +74,7 @@ impl Connection {
             if config.security == Security::StartTls {
                 connection.start_tls(config.connect_timeout).await?;
             }
-            connection = connection.encrypt(config, tls).await?;
+            connection = connection.encrypt(host, config.connect_timeout, tls).await?;
         }
         Ok(connection)
     }
@@ -111,16 +115,24 @@ impl Connection {
         Ok(id)
     }
 
-    /// The next message of an operation. Waits no longer than `patience`; for ever without one.
+    /// The next message of an operation. Waits no longer than `patience`, and for a large message as much longer as it takes at a
+    /// modest pace; for ever without one. A server that sends byte by byte does not hold us.
     ///
     /// # Cancellation
     /// Nothing is lost.
     pub(crate) async fn receive(&mut self, id: i32, patience: Option<Duration>) -> Result<Message> {
+        let begun = Instant::now();
         loop {
             if let Some(message) = self.take(id)? {
                 return Ok(message);
             }
-            self.read(patience).await?;
+            let Some(patience) = patience else {
+                self.read().await?;
+                continue;
+            };
+            let pace = Duration::from_secs(u64::try_from(self.received.len()).unwrap_or(u64::MAX) / SLOWEST);
+            let left = patience.saturating_add(pace).saturating_sub(begun.elapsed()).min(patience);
+            timeout(left, self.read()).await.map_err(|_| silent(&self.server, patience))??;
         }
     }
 
@@ -147,8 +159,13 @@ impl Connection {
     /// Waits for the answer that ends a request.
     pub(crate) async fn answer(&mut self, id: i32, request: &Request, patience: Duration) -> Result<Message> {
         let due = request.answered_by();
+        let begun = Instant::now();
         loop {
-            let message = self.receive(id, Some(patience)).await?;
+            let left = patience.saturating_sub(begun.elapsed());
+            if left.is_zero() {
+                return Err(silent(&self.server, patience));
+            }
+            let message = self.receive(id, Some(left)).await?;
             if Some(message.tag) == due {
                 return Ok(message);
             }
@@ -225,19 +242,13 @@ impl Connection {
     }
 
     /// Waits for more bytes.
-    async fn read(&mut self, patience: Option<Duration>) -> Result<()> {
+    async fn read(&mut self) -> Result<()> {
         // Room for what has come, not for what was announced: it grows with what is really sent.
         self.received.reserve(READ_ROOM);
         let received = &mut self.received;
-        let reading = async {
-            match &mut self.transport {
-                Transport::Clear(stream) => stream.read_buf(received).await,
-                Transport::Tls(stream) => stream.read_buf(received).await,
-            }
-        };
-        let read = match patience {
-            Some(patience) => timeout(patience, reading).await.map_err(|_| silent(&self.server, patience))?,
-            None => reading.await,
+        let read = match &mut self.transport {
+            Transport::Clear(stream) => stream.read_buf(received).await,
+            Transport::Tls(stream) => stream.read_buf(received).await,
         };
         match read {
             Ok(0) => Err(closed(&self.server)),
@@ -271,11 +282,10 @@ impl Connection {
         if self.received.is_empty() { Ok(()) } else { Err(not_ldap(&self.server)) }
     }
 
-    async fn encrypt(self, config: &LdapConfig, tls: &TlsConnector) -> Result<Self> {
-        let name = ServerName::try_from(config.host.clone())
-            .map_err(|error| Error::config(format!("'{}' is not a host's name", config.host)).with_source(error))?;
+    async fn encrypt(self, host: &str, limit: Duration, tls: &TlsConnector) -> Result<Self> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|error| Error::config(format!("'{host}' is not a host's name")).with_source(error))?;
         let Transport::Clear(stream) = self.transport else { return Ok(self) };
-        let limit = config.connect_timeout;
         let shaken = timeout(limit, tls.connect(name, stream)).await.map_err(|_| silent(&self.server, limit))?;
         let stream = shaken.map_err(|error| {
             // A certificate that is not trusted stays so; a connection that broke may come back.
@@ -285,4 +295,20 @@ impl Connection {
         })?;
         Ok(Self { transport: Transport::Tls(Box::new(stream)), ..self })
     }
+}
+
+async fn connect(host: &str, port: u16, keep_alive: bool) -> io::Result<TcpStream> {
+    if !keep_alive {
+        return TcpStream::connect((host, port)).await;
+    }
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    for address in lookup_host((host, port)).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_keepalive(true)?;
+        match socket.connect(address).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
 }

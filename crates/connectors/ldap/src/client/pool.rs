@@ -31,6 +31,8 @@ pub(crate) struct Pool {
     idle: Mutex<Vec<(Connection, Instant)>>,
     permits: Arc<Semaphore>,
     tls: OnceCell<TlsConnector>,
+    /// Which server could be reached last, by its place among them, and since when it has not been the first one.
+    preferred: Mutex<(usize, Option<Instant>)>,
 }
 
 /// A connection in use. Dropped in the middle of an operation, it gives the operation up.
@@ -46,7 +48,13 @@ pub(crate) struct Lease {
 
 impl Pool {
     pub(crate) fn new(config: Arc<LdapConfig>) -> Self {
-        Self { config, idle: Mutex::default(), permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)), tls: OnceCell::new() }
+        Self {
+            config,
+            idle: Mutex::default(),
+            permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            tls: OnceCell::new(),
+            preferred: Mutex::default(),
+        }
     }
 
     pub(crate) fn config(&self) -> &Arc<LdapConfig> {
@@ -105,8 +113,37 @@ impl Pool {
         }
     }
 
-    /// Connects and binds.
+    /// Connects and binds, to the first server that can be reached. One that was found so is asked first for a while.
     pub(crate) async fn connect(&self) -> Result<Connection> {
+        let servers: Vec<_> = self.config.servers().collect();
+        let first = {
+            let mut preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+            if preferred.1.is_some_and(|since| since.elapsed() >= self.config.switch_back) {
+                *preferred = (0, None);
+            }
+            preferred.0
+        };
+        let mut missed = None;
+        for at in (first..servers.len()).chain(0..first) {
+            match self.connect_to(servers[at]).await {
+                Ok(connection) => {
+                    let mut preferred = self.preferred.lock().unwrap_or_else(PoisonError::into_inner);
+                    if preferred.0 != at {
+                        *preferred = (at, (at > 0).then(Instant::now));
+                    }
+                    return Ok(connection);
+                }
+                Err(error) if is_passing(&error) && servers.len() > 1 => {
+                    tracing::warn!(error = error.full_message(), "a server cannot be reached; another one is tried");
+                    missed.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(missed.unwrap_or_else(|| Error::config("there is no server")))
+    }
+
+    async fn connect_to(&self, server: (&str, u16)) -> Result<Connection> {
         let config = &self.config;
         let tls = match config.security {
             Security::None => None,
@@ -114,7 +151,7 @@ impl Pool {
                 Some(self.tls.get_or_try_init(|| async { tls::connector(&config.trust) }).await?)
             }
         };
-        let mut connection = Connection::open(config, tls).await?;
+        let mut connection = Connection::open(config, server, tls).await?;
         if let Some(bind) = &config.bind {
             let password = bind.password.read()?;
             if password.is_empty() {

@@ -10,7 +10,8 @@ use tidelock_model::{Diagnostic, Diagnostics, Place};
 
 use super::properties::{BUNDLE_NAMESPACE, PROPERTIES, Use};
 use super::{
-    Bind, LdapConfig, Paging, PasswordSource, SearchScope, Security, SynchronizationStrategy, TimestampForm, Trust, When,
+    Bind, LdapConfig, Paging, PasswordSource, Referrals, SearchScope, Security, SynchronizationStrategy, TimestampForm, Trust,
+    When,
 };
 use crate::dn::Dn;
 use crate::filter::Filter;
@@ -105,10 +106,62 @@ impl<'a> Reader<'a> {
         config.connect_timeout = self.millis("connectTimeout", config.timeout);
         config.write_timeout = self.millis("writeTimeout", config.timeout);
         config.read_timeout = self.millis("readTimeout", config.read_timeout.max(config.timeout));
+        config.reconnect_timeout = self.millis("reconnectTimeout", config.reconnect_timeout);
         config.attempts = self.number("maximumNumberOfAttempts", config.attempts.into(), 1, 100) as u32;
+        config.referrals = self.referrals(config.referrals);
+        self.servers(&mut config);
+        config.switch_back = self.millis("switchBackInterval", config.switch_back);
+        config.keep_alive = self.flag("tcpKeepAlive", false);
         config.check_alive = self.flag("checkAliveRootDse", false);
         config.allow_empty = self.flag("allowEmpty", false);
         config
+    }
+
+    fn referrals(&mut self, default: Referrals) -> Referrals {
+        // What we do not have was warned of.
+        let known = self.text("referralStrategy").and_then(|(text, _)| {
+            REFERRALS.iter().find(|(known, _)| known.eq_ignore_ascii_case(text)).map(|(_, referrals)| *referrals)
+        });
+        known.unwrap_or(default)
+    }
+
+    /// Other servers, each a list such as `host=second.example.org; port=636`. What they do not say is as with the first one.
+    fn servers(&mut self, config: &mut LdapConfig) {
+        for given in self.property("servers").into_iter().flat_map(|property| &property.values) {
+            let (mut host, mut port) = (None, Some(config.port));
+            for one in given.value.split(';').map(str::trim).filter(|one| !one.is_empty()) {
+                match one.split_once('=').map(|(key, value)| (key.trim(), value.trim())) {
+                    Some(("host", value)) => host = Some(value.to_owned()).filter(|host| !host.is_empty()),
+                    Some(("port", value)) => port = value.parse().ok().filter(|port| *port > 0),
+                    _ => {
+                        let message =
+                            format!("'{}' in 'servers' has no effect yet", shorten(one.split('=').next().unwrap_or(one)));
+                        let warning = Diagnostic::warning("not-supported", &given.place, message);
+                        self.diagnostics
+                            .push(warning.with_help("a server has a host and a port; all else is as with the first one"));
+                    }
+                }
+            }
+            match (host, port) {
+                (Some(host), Some(port)) => {
+                    if config.bind.is_some()
+                        && config.security == Security::None
+                        && !is_local(&host)
+                        && !self.flag("allowClearTextBind", false)
+                    {
+                        let message = format!("the password would go to {host} in the clear");
+                        let error = Diagnostic::error("clear-text-bind", &given.place, message);
+                        self.diagnostics.push(error.with_help("set 'connectionSecurity' to ssl or starttls"));
+                    }
+                    config.replicas.push((host, port));
+                }
+                _ => self.bad(
+                    &given.place,
+                    "a value of 'servers' is no server",
+                    "write it as in host=second.example.org; port=389",
+                ),
+            }
+        }
     }
 
     fn trust(&mut self, security: Security, base: &Path) -> Trust {
@@ -189,6 +242,15 @@ impl<'a> Reader<'a> {
             self.diagnostics.push(error.with_help("name an entry that is above all of them"));
         }
         let modifiers = self.property("modifiersNamesToFilterOut");
+        if let Some(property) = modifiers {
+            let message = "whose change an entry's last one is decides: a change of somebody else that one of these follows before \
+                           it was taken over is left out with it";
+            let warning = Diagnostic::warning("changes-left-out", &property.place, message);
+            self.diagnostics.push(warning.with_help(
+                "a server tells no more than that; leave the property out if changes of our own may come back, or reconcile from time \
+                 to time",
+            ));
+        }
         for modifier in modifiers.into_iter().flat_map(|property| &property.values) {
             match Dn::parse(modifier.value.trim()) {
                 Some(name) => config.ignored_modifiers.push(name.normal().into()),
@@ -313,6 +375,8 @@ const SCOPES: &[(&str, SearchScope)] = &[("sub", SearchScope::Sub), ("one", Sear
 /// Every page of a list view costs the server a sorted list; simple pages do the same for less.
 const PAGINGS: &[(&str, Paging)] =
     &[("auto", Paging::Auto), ("none", Paging::None), ("spr", Paging::Simple), ("vlv", Paging::Auto)];
+
+const REFERRALS: &[(&str, Referrals)] = &[("ignore", Referrals::Ignore), ("throw", Referrals::Throw)];
 
 const TIMESTAMPS: &[(&str, TimestampForm)] =
     &[("native", TimestampForm::Native), ("unixEpoch", TimestampForm::UnixEpoch), ("string", TimestampForm::Text)];

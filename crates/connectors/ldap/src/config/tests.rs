@@ -142,3 +142,45 @@ fn certificates_that_are_not_verified_are_warned_of() {
         "#]],
     );
 }
+
+#[test]
+fn what_makes_a_difference_and_is_not_done_is_named() {
+    check(
+        "host = h
+         baseContext = dc=x
+         readOperationTimeout = 1000
+         writeOperationTimeout = 1000
+         enabledCipherSuites = TLS_AES_256_GCM_SHA384
+         tcpKeepAlive = true
+         referralStrategy = throw
+         modifiersNamesToFilterOut = cn=us,dc=x",
+        expect![[r#"
+            3: Warning not-supported: the property 'readOperationTimeout' has no effect yet
+            4: Warning not-supported: the property 'writeOperationTimeout' has no effect yet
+            5: Warning not-supported: the property 'enabledCipherSuites' has no effect yet
+            8: Warning changes-left-out: whose change an entry's last one is decides: a change of somebody else that one of these follows before it was taken over is left out with it (a server tells no more than that; leave the property out if changes of our own may come back, or reconcile from time to time)
+            h:389 None System None below 'dc=x' Sub Auto 1000
+        "#]],
+    );
+}
+
+#[test]
+fn servers_are_read_in_their_order() {
+    let lines = "host = a\nbaseContext = dc=x\nport = 636\nconnectionSecurity = ssl\nservers = host=b; port=1636 | host = c";
+    let connector = open(&configuration(lines), Path::new("/")).unwrap();
+    let servers: Vec<_> = connector.config().servers().collect();
+    assert_eq!(servers, [("a", 636), ("b", 1636), ("c", 636)]);
+    check(
+        "host = localhost
+         baseContext = dc=x
+         bindDn = cn=a
+         bindPassword = secret
+         servers = port=1 | host=b; port=0 | host=c; weight=1",
+        expect![[r#"
+            5: Error bad-value: a value of 'servers' is no server (write it as in host=second.example.org; port=389)
+            5: Error bad-value: a value of 'servers' is no server (write it as in host=second.example.org; port=389)
+            5: Warning not-supported: 'weight' in 'servers' has no effect yet (a server has a host and a port; all else is as with the first one)
+            5: Error clear-text-bind: the password would go to c in the clear (set 'connectionSecurity' to ssl or starttls)
+        "#]],
+    );
+}

@@ -1,5 +1,6 @@
 //! Changes since a token: by content synchronization where the server offers it, else by time stamps.
 
+pub(crate) mod below;
 pub(crate) mod subject;
 pub(crate) mod syncrepl;
 mod timestamps;
@@ -9,15 +10,18 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use tidelock_connector_api::{
-    ChangeStream, ChangesRequest, Error, LiveSync, Result, SyncEvent, Token, TokenPrecision, async_trait,
+    ChangeStream, ChangesRequest, Error, ErrorKind, LiveSync, Result, SyncEvent, Token, TokenPrecision, async_trait,
 };
 
-use self::subject::Subject;
-use self::syncrepl::Refresh;
+use self::subject::{Subject, called_otherwise};
+use self::syncrepl::{Offer, Refresh};
 pub(crate) use self::token::Position;
 use crate::config::SynchronizationStrategy;
 use crate::connector::Ldap;
 use crate::schema::Directory;
+
+/// What identifies entries on 389 Directory Server: the same bytes as a UUID, in a spelling of its own.
+pub(crate) const NS_UNIQUE_ID: &str = "nsUniqueId";
 
 /// Where the changes come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,20 +116,32 @@ pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strat
     if directory.root.is_389() {
         return on_389(ldap.config().synchronization);
     }
-    let by_uuid = is_by_uuid(ldap);
-    match ldap.config().synchronization {
-        SynchronizationStrategy::Auto if by_uuid && directory.has_content_synchronization(&ldap.pool).await? => {
-            Ok(Strategy::Syncrepl)
-        }
-        SynchronizationStrategy::Auto | SynchronizationStrategy::ModifyTimestamp => Ok(Strategy::Timestamps),
-        SynchronizationStrategy::Syncrepl if !by_uuid => {
-            Err(Error::config("content synchronization tells entries apart by 'entryUUID'; set 'uidAttribute' to it"))
-        }
-        SynchronizationStrategy::Syncrepl if directory.has_content_synchronization(&ldap.pool).await? => Ok(Strategy::Syncrepl),
-        SynchronizationStrategy::Syncrepl => Err(Error::unsupported(
+    let configured = ldap.config().synchronization;
+    let is_auto = configured == SynchronizationStrategy::Auto;
+    match configured {
+        SynchronizationStrategy::None => return Err(Error::unsupported("'synchronizationStrategy' is none")),
+        SynchronizationStrategy::ModifyTimestamp => return Ok(Strategy::Timestamps),
+        SynchronizationStrategy::Auto | SynchronizationStrategy::Syncrepl => {}
+    }
+    if !is_by_uuid(ldap) {
+        return match is_auto {
+            true => Ok(Strategy::Timestamps),
+            false => Err(Error::config(
+                "content synchronization tells entries apart by 'entryUUID' or 'nsUniqueId'; set 'uidAttribute' to the one that \
+                 the server has",
+            )),
+        };
+    }
+    match directory.content_synchronization(&ldap.pool).await? {
+        Offer::Given => Ok(Strategy::Syncrepl),
+        _ if is_auto => Ok(Strategy::Timestamps),
+        Offer::Missing => Err(Error::unsupported(
             "the server does not offer content synchronization (RFC 4533); on OpenLDAP, the overlay syncprov does",
         )),
-        SynchronizationStrategy::None => Err(Error::unsupported("'synchronizationStrategy' is none")),
+        Offer::Refused(why) => {
+            Err(Error::new(ErrorKind::Denied, format!("the server refuses content synchronization (RFC 4533): {why}")))
+        }
+        Offer::ByOtherIdentifiers => Err(called_otherwise()),
     }
 }
 
@@ -144,7 +160,7 @@ fn on_389(configured: SynchronizationStrategy) -> Result<Strategy> {
     }
 }
 
-/// Whether what content synchronization calls entries by is what we call them by.
+/// Whether what content synchronization calls entries by may be what we call them by.
 pub(crate) fn is_by_uuid(ldap: &Ldap) -> bool {
-    ldap.config().identifier.eq_ignore_ascii_case("entryUUID")
+    ["entryUUID", NS_UNIQUE_ID].iter().any(|name| ldap.config().identifier.eq_ignore_ascii_case(name))
 }

@@ -1,11 +1,15 @@
 //! What changes are asked of: a class or all of them, below an entry of a server.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Error, Result, Token};
+use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Result, Token};
 use tidelock_model::object::ResourceObject;
 
+use super::NS_UNIQUE_ID;
+use super::below::{Below, SUBORDINATES, has_below, has_others_below};
+use super::syncrepl::EntryId;
 use super::token::{self, Position};
 use crate::client::Pool;
 use crate::config::LdapConfig;
@@ -14,9 +18,12 @@ use crate::entry::EntryReader;
 use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Request, Scope, Search};
-use crate::schema::{Directory, EntryClass};
-use crate::search::{class_filter, first_entry, read_entry};
-use crate::value::Form;
+use crate::schema::{DN, Directory, EntryClass};
+use crate::search::{class_filter, entries, first_entry, is_any_visible, read_entry};
+use crate::value::{unique_id_text, uuid_text};
+
+/// How many identifiers a filter names.
+const LOOKED_UP_AT_ONCE: usize = 100;
 
 /// What changes are asked of.
 pub(crate) struct Subject {
@@ -25,6 +32,10 @@ pub(crate) struct Subject {
     /// What tells the server and the part of it that concerns us from others.
     identity: String,
     readers: HashMap<Arc<str>, EntryReader>,
+    /// The entry below which an object may still be that has left where changes are looked for; none where that is all there is.
+    beyond: Option<String>,
+    /// Whether entries are identified by `nsUniqueId`.
+    is_by_unique_id: bool,
 }
 
 /// What came of an entry that has changed.
@@ -37,8 +48,8 @@ pub(crate) enum Changed {
     Ignored,
     /// It is of no class that concerns us.
     Foreign,
-    /// It is of a class derived from the one that changes are asked of, if it was not before.
-    Derived,
+    /// It is there, and none of ours, if it was before: it is of a class derived from the one that changes are asked of, say.
+    Left,
 }
 
 impl Subject {
@@ -52,16 +63,23 @@ impl Subject {
         identity.push('\n');
         // A directory that is built anew has another root, even where its name is the same.
         let context = directory.root.context_of(config.synchronized()).unwrap_or(config.synchronized()).to_owned();
-        let root = first_entry(pool, &Request::Search(Search::entry(context, &["entryUUID", "nsUniqueId"]))).await?;
-        if let Some(root) = root {
-            let entry = root.entry().map_err(|_| not_ldap(&config.server()))?;
-            // On 389 Directory Server, what was imported has only the second.
-            for name in ["entryUUID", "nsUniqueId"] {
-                let values = entry.values_of(name).map_err(|_| not_ldap(&config.server()))?;
-                identity.push_str(&String::from_utf8_lossy(values.first().copied().unwrap_or_default()));
+        let root = first_entry(pool, &Request::Search(Search::entry(context.as_str(), &["entryUUID", "nsUniqueId"]))).await?;
+        match root {
+            Some(root) => {
+                let entry = root.entry().map_err(|_| not_ldap(&config.server()))?;
+                // On 389 Directory Server, what was imported has only the second.
+                for name in ["entryUUID", "nsUniqueId"] {
+                    let values = entry.values_of(name).map_err(|_| not_ldap(&config.server()))?;
+                    identity.push_str(&String::from_utf8_lossy(values.first().copied().unwrap_or_default()));
+                }
             }
+            // It may be hidden from us for good. What is below must be there: a database out of service is no new one.
+            None => drop(is_any_visible(pool, config.synchronized(), Filter::anything()).await?),
         }
-        Ok(Self { directory, class, identity, readers: HashMap::new() })
+        let beyond = [config.base_context.as_str(), &context].into_iter().rfind(|name| !is_same(name, config.synchronized()));
+        let beyond = beyond.map(str::to_owned);
+        let is_by_unique_id = config.identifier.eq_ignore_ascii_case(NS_UNIQUE_ID);
+        Ok(Self { directory, class, identity, readers: HashMap::new(), beyond, is_by_unique_id })
     }
 
     pub(crate) fn directory(&self) -> &Arc<Directory> {
@@ -73,11 +91,6 @@ impl Subject {
     pub(crate) fn deleted(&self, identifier: Box<str>) -> Change {
         let class = self.class.as_ref().map(|class| Arc::clone(&class.name));
         Change { class, identifier, kind: ChangeKind::Deleted(None) }
-    }
-
-    /// How the identifier of an entry is read.
-    pub(crate) fn identifier_form(&self) -> Form {
-        self.directory.identifier_form()
     }
 
     pub(crate) fn token(&self, position: &Position) -> Token {
@@ -101,13 +114,8 @@ impl Subject {
     /// The search for all of it.
     pub(crate) fn search(&self, config: &LdapConfig, besides: &[&str]) -> Search {
         let mut attributes = match &self.class {
-            Some(class) => class.requested(config),
-            None => ["*", &config.identifier]
-                .into_iter()
-                .filter(|name| *name != crate::schema::DN)
-                .chain(config.operational_attributes.iter().map(|name| &**name))
-                .map(str::to_owned)
-                .collect(),
+            Some(class) => class.requested(),
+            None => self.directory.requested(),
         };
         attributes.extend(besides.iter().map(|name| (*name).to_owned()));
         if !config.ignored_modifiers.is_empty() {
@@ -122,24 +130,139 @@ impl Subject {
         }
     }
 
+    /// The search for what has changed. It finds entries that have others below them as well, whatever they are: when such an entry
+    /// is renamed, so are those, and no server says so.
+    pub(crate) fn following(&self, config: &LdapConfig, besides: &[&str]) -> Search {
+        let mut search = self.search(config, besides);
+        search.attributes.extend(SUBORDINATES.map(str::to_owned));
+        if search.filter != Filter::anything() {
+            search.filter = Filter::Or(vec![search.filter, has_others_below()]);
+        }
+        search
+    }
+
+    /// Whether any entry can be seen of which changes are asked.
+    pub(crate) async fn is_visible(&self, pool: &Arc<Pool>) -> Result<bool> {
+        let config = pool.config();
+        is_any_visible(pool, config.synchronized(), filter(config, self.class.as_deref())).await
+    }
+
     /// Makes an object of an entry that has changed.
     pub(crate) async fn read(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
+        if self.is_ignored(pool.config(), message)? { Ok(Changed::Ignored) } else { self.make(pool, message).await }
+    }
+
+    /// Makes an object of an entry, whoever has changed it.
+    pub(crate) async fn make(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
         let broken = |_| not_ldap(&pool.config().server());
         let entry = message.entry().map_err(broken)?;
-        if self.is_ignored(pool.config(), message)? {
-            return Ok(Changed::Ignored);
-        }
+        let classes = entry.values_of("objectClass").map_err(broken)?;
         let class = match &self.class {
-            Some(class) => Some(class),
-            None => self.directory.class_of(&entry.values_of("objectClass").map_err(broken)?),
+            Some(class) => Some(class).filter(|class| self.is_of(class, &classes)),
+            None => self.directory.class_of(&classes),
         };
         let Some(class) = class.cloned() else { return Ok(Changed::Foreign) };
+        // Such an entry is found whether it meets the filters or not.
+        if pool.config().additional_filter.is_some() && has_below(message).map_err(broken)? {
+            let dn = String::from_utf8_lossy(entry.dn).into_owned();
+            let search = Search { filter: class_filter(pool.config(), &class), ..Search::entry(dn, &["1.1"]) };
+            if first_entry(pool, &Request::Search(search)).await?.is_none() {
+                return Ok(Changed::Left);
+            }
+        }
         let reader = self.readers.entry(Arc::clone(&class.name)).or_insert_with(|| EntryReader::new(class));
         Ok(match read_entry(pool, reader, message).await? {
             Some(Ok(object)) => Changed::Object(object),
             Some(Err(error)) => Changed::Failed(error),
-            None => Changed::Derived,
+            None => Changed::Left,
         })
+    }
+
+    fn is_of(&self, class: &EntryClass, values: &[&[u8]]) -> bool {
+        let known = |value: &&[u8]| std::str::from_utf8(value).ok().and_then(|value| self.directory.subschema.class(value));
+        values.is_empty() || values.iter().filter_map(known).any(|known| known.name() == &*class.name)
+    }
+
+    /// How the identifier of an entry is spelled that content synchronization calls by these bytes.
+    pub(crate) fn called(&self, id: EntryId) -> Box<str> {
+        let text = if self.is_by_unique_id { unique_id_text(&id) } else { uuid_text(&id) };
+        text.unwrap_or_default()
+    }
+
+    /// Whether content synchronization calls an object as we do. If not, nobody would know who is meant when one is gone.
+    pub(crate) fn check(&self, object: &ResourceObject, id: EntryId) -> Result<()> {
+        if object.identifier.eq_ignore_ascii_case(&self.called(id)) { Ok(()) } else { Err(called_otherwise()) }
+    }
+
+    /// The identifier of an entry.
+    pub(crate) fn identifier(&self, config: &LdapConfig, message: &Message) -> Result<Box<str>> {
+        let broken = |_| not_ldap(&config.server());
+        let entry = message.entry().map_err(broken)?;
+        let hidden =
+            || Error::new(ErrorKind::Denied, format!("an entry shows no '{}', which identifies entries", config.identifier));
+        if &*config.identifier == DN {
+            let name = std::str::from_utf8(entry.dn).map_err(|_| hidden())?;
+            return Ok(crate::dn::canonical(name.to_owned()).into());
+        }
+        let values = entry.values_of(&config.identifier).map_err(broken)?;
+        let form = self.directory.identifier_form();
+        let value = values.first().and_then(|value| form.read(value).ok());
+        value.and_then(|value| value.to_text().map(|text| text.into_owned().into())).ok_or_else(hidden)
+    }
+
+    /// What became of entries that are gone from where changes are looked for. Who is still somewhere else has not been deleted, and
+    /// who went with others below has taken them along: those are read then.
+    pub(crate) async fn gone(&mut self, pool: &Arc<Pool>, ids: Vec<EntryId>, below: &mut Below) -> Result<Vec<Result<Change>>> {
+        let mut left: Vec<Box<str>> = ids.into_iter().map(|id| self.called(id)).collect();
+        let mut changes = Vec::new();
+        let Some(beyond) = self.beyond.clone() else {
+            return Ok(left.into_iter().map(|identifier| Ok(self.deleted(identifier))).collect());
+        };
+        let base_context = pool.config().base_context.clone();
+        if !is_same(pool.config().synchronized(), &base_context) {
+            let (found, all) = self.find(pool, &base_context, &left).await?;
+            if !all {
+                let message =
+                    "it cannot be said what became of entries that are gone: the server does not give all that it is asked for";
+                return Err(Error::new(ErrorKind::OutcomeUnknown, message));
+            }
+            for message in &found {
+                let identifier = self.identifier(pool.config(), message)?;
+                left.retain(|known| !known.eq_ignore_ascii_case(&identifier));
+                below.look(pool.config(), message)?;
+                match self.make(pool, message).await? {
+                    Changed::Object(object) => changes.push(Ok(full(object))),
+                    Changed::Failed(error) => changes.push(Err(error)),
+                    Changed::Left => changes.push(Ok(self.deleted(identifier))),
+                    Changed::Ignored | Changed::Foreign => {}
+                }
+            }
+        }
+        if !left.is_empty() && !is_same(&base_context, &beyond) {
+            // We may have no rights there; then those below are left to the next reconciliation.
+            for message in self.find(pool, &beyond, &left).await.map(|(found, _)| found).unwrap_or_default() {
+                below.look(pool.config(), &message)?;
+            }
+        }
+        changes.extend(left.into_iter().map(|identifier| Ok(self.deleted(identifier))));
+        Ok(changes)
+    }
+
+    /// Finds entries of any class by their identifiers.
+    async fn find(&self, pool: &Arc<Pool>, base: &str, identifiers: &[Box<str>]) -> Result<(Vec<Message>, bool)> {
+        let (mut found, mut all) = (Vec::new(), true);
+        for some in identifiers.chunks(LOOKED_UP_AT_ONCE) {
+            let equal = |id: &str| Filter::equal(&pool.config().identifier, id.as_bytes());
+            let search = Search {
+                base: base.to_owned(),
+                filter: Filter::Or(some.iter().map(|id| equal(id)).collect()),
+                ..self.following(pool.config(), &[])
+            };
+            let (more, is_all) = entries(pool, &Request::Search(search), &[]).await?;
+            found.extend(more);
+            all &= is_all;
+        }
+        Ok((found, all))
     }
 
     fn is_ignored(&self, config: &LdapConfig, message: &Message) -> Result<bool> {
@@ -153,9 +276,29 @@ impl Subject {
     }
 }
 
+/// The server calls entries by something else than what identifies them for us.
+pub(crate) fn called_otherwise() -> Error {
+    Error::config(
+        "the server's content synchronization does not call entries by 'uidAttribute'; set it to the attribute that it uses \
+         (389 Directory Server: nsUniqueId), or 'synchronizationStrategy' to modifyTimestamp",
+    )
+}
+
+fn is_same(a: &str, b: &str) -> bool {
+    let normal = |name| Dn::parse(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.normal()));
+    normal(a) == normal(b)
+}
+
 /// A changed object as a change.
 pub(crate) fn full(object: ResourceObject) -> Change {
     Change { class: Some(Arc::clone(&object.class)), identifier: object.identifier.clone(), kind: ChangeKind::Full(object) }
+}
+
+/// A server that shows nothing at all may have hidden it.
+pub(crate) fn nothing_left() -> Error {
+    let message =
+        "the server shows no entry that changes are asked of, as if all were gone; if that can be right, set 'allowEmpty'";
+    Error::new(ErrorKind::Unexpected, message)
 }
 
 fn filter(config: &LdapConfig, class: Option<&EntryClass>) -> Filter {

@@ -2,28 +2,45 @@
 
 use std::sync::Arc;
 
-use tidelock_connector_api::{Error, ErrorKind, Result, SyncEvent};
+use tidelock_connector_api::{Change, Error, ErrorKind, Result, SyncEvent};
+use tidelock_model::Value;
 
 use super::Position;
-use super::subject::{Changed, Subject, full};
+use super::below::Below;
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::expired;
 use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
+use crate::config::Referrals;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::message::{Control, ExtendedAnswer, Message, Outcome, Request, Scope, Search, answer, oid};
 use crate::root_dse::RootDse;
-use crate::value::uuid_text;
+use crate::search::{elsewhere, entries};
+use crate::value::{Form, unique_id_text, uuid_text};
 
 /// How many events are handed over at once at most.
 const BATCH: usize = 512;
+
+/// What the server calls an entry by for its whole life: on most, its `entryUUID`.
+pub(crate) type EntryId = [u8; 16];
+
+/// Whether a server lets changes be asked for by content synchronization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    Given,
+    Missing,
+    /// It has it, and not for us.
+    Refused(String),
+    /// It calls entries by something else than we do.
+    ByOtherIdentifiers,
+}
 
 /// What the server says of an entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyncState {
     pub(crate) kind: StateKind,
-    /// The entry's `entryUUID`.
-    pub(crate) identifier: Box<str>,
+    pub(crate) id: EntryId,
     pub(crate) cookie: Option<Vec<u8>>,
 }
 
@@ -51,7 +68,7 @@ pub(crate) enum Info {
     Identifiers {
         deleted: bool,
         cookie: Option<Vec<u8>>,
-        identifiers: Vec<Box<str>>,
+        ids: Vec<EntryId>,
     },
 }
 
@@ -78,6 +95,9 @@ pub(crate) struct Refresh {
     present: bool,
     /// Whether the server said that the present phase is over.
     present_ended: bool,
+    below: Below,
+    /// What comes last, once the server has said that it was all.
+    last: Option<Vec<SyncEvent>>,
 }
 
 impl Refresh {
@@ -92,11 +112,22 @@ impl Refresh {
             named: false,
             present: false,
             present_ended: false,
+            below: Below::default(),
+            last: None,
         }
     }
 
     /// Adds the next events, as many as are at hand. Whether they are the last.
     pub(super) async fn fill(&mut self, events: &mut Vec<Result<SyncEvent>>) -> Result<bool> {
+        if self.last.is_some() {
+            let mut changes = Vec::new();
+            let all = self.below.fill(&self.pool, &mut self.subject, &mut changes).await?;
+            give(changes, events);
+            if all {
+                events.extend(self.last.take().into_iter().flatten().map(Ok));
+            }
+            return Ok(all);
+        }
         let patience = Some(self.pool.config().read_timeout);
         let (mut lease, mut message) = match self.lease.take() {
             Some(mut lease) => {
@@ -119,8 +150,8 @@ impl Refresh {
         loop {
             if message.tag == answer::DONE {
                 lease.ended();
-                self.end(&message, events)?;
-                return Ok(true);
+                self.last = Some(self.end(&message).await?);
+                return Ok(false);
             }
             self.take(message, &lease, events).await?;
             match if events.len() < BATCH { lease.next_at_hand()? } else { None } {
@@ -141,16 +172,23 @@ impl Refresh {
                 self.named = true;
                 self.keep(state.cookie);
                 match state.kind {
-                    StateKind::Present => self.present(vec![state.identifier], events),
-                    StateKind::Deleted => events.push(Ok(SyncEvent::Change(self.subject.deleted(state.identifier), None))),
-                    StateKind::Changed => match self.subject.read(&self.pool, &message).await? {
-                        Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
-                        Changed::Failed(error) => events.push(Err(error)),
-                        Changed::Derived => {
-                            events.push(Ok(SyncEvent::Change(self.subject.deleted(state.identifier), None)));
+                    StateKind::Present => self.present(&[state.id], events),
+                    StateKind::Deleted => self.gone(vec![state.id], events).await?,
+                    StateKind::Changed => {
+                        self.below.look(self.pool.config(), &message)?;
+                        match self.subject.read(&self.pool, &message).await? {
+                            Changed::Object(object) => {
+                                self.subject.check(&object, state.id)?;
+                                events.push(Ok(SyncEvent::Change(full(object), None)));
+                            }
+                            Changed::Failed(error) => events.push(Err(error)),
+                            Changed::Left => {
+                                let change = self.subject.deleted(self.subject.called(state.id));
+                                events.push(Ok(SyncEvent::Change(change, None)));
+                            }
+                            Changed::Ignored | Changed::Foreign => self.left_out.push(self.subject.called(state.id)),
                         }
-                        Changed::Ignored | Changed::Foreign => self.left_out.push(state.identifier),
-                    },
+                    }
                 }
             }
             answer::INTERMEDIATE => match info(&message).map_err(|_| not_ldap(lease.server()))? {
@@ -159,32 +197,27 @@ impl Refresh {
                     self.keep(cookie);
                     self.present_ended |= present;
                 }
-                Some(Info::Identifiers { deleted: true, cookie, identifiers }) => {
+                Some(Info::Identifiers { deleted, cookie, ids }) => {
                     self.named = true;
                     self.keep(cookie);
-                    events.extend(
-                        identifiers.into_iter().map(|identifier| Ok(SyncEvent::Change(self.subject.deleted(identifier), None))),
-                    );
-                }
-                Some(Info::Identifiers { deleted: false, cookie, identifiers }) => {
-                    self.named = true;
-                    self.keep(cookie);
-                    self.present(identifiers, events);
+                    if deleted { self.gone(ids, events).await? } else { self.present(&ids, events) }
                 }
                 None => {}
             },
-            answer::REFERENCE => {
-                let message = "a part of the directory is on another server; 'baseContextToSynchronize' must leave it out";
-                return Err(Error::unsupported(message));
-            }
+            answer::REFERENCE => pass_over(&self.pool)?,
             _ => return Err(not_ldap(lease.server())),
         }
         Ok(())
     }
 
-    fn present(&mut self, identifiers: Vec<Box<str>>, events: &mut Vec<Result<SyncEvent>>) {
+    fn present(&mut self, ids: &[EntryId], events: &mut Vec<Result<SyncEvent>>) {
         self.present = true;
-        events.push(Ok(SyncEvent::Present(identifiers)));
+        events.push(Ok(SyncEvent::Present(ids.iter().map(|id| self.subject.called(*id)).collect())));
+    }
+
+    async fn gone(&mut self, ids: Vec<EntryId>, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
+        give(self.subject.gone(&self.pool, ids, &mut self.below).await?, events);
+        Ok(())
     }
 
     fn keep(&mut self, cookie: Option<Vec<u8>>) {
@@ -194,7 +227,8 @@ impl Refresh {
         }
     }
 
-    fn end(&mut self, message: &Message, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
+    /// What comes last.
+    async fn end(&mut self, message: &Message) -> Result<Vec<SyncEvent>> {
         let server = self.pool.config().server();
         let outcome = message.outcome().map_err(|_| not_ldap(&server))?;
         if is_refusal(&outcome) {
@@ -211,12 +245,31 @@ impl Refresh {
             let message = format!("{server} names entries that are left, and does not say that they are all");
             return Err(Error::new(ErrorKind::Unexpected, message));
         }
+        let mut last = Vec::new();
         // Where nothing has happened, nothing is named: that is not the same as nothing being left.
         if accounted && (self.named || self.new_cookie) {
-            events.push(Ok(SyncEvent::Present(std::mem::take(&mut self.left_out))));
+            if !self.pool.config().allow_empty && !self.subject.is_visible(&self.pool).await? {
+                return Err(nothing_left());
+            }
+            last.push(SyncEvent::Present(std::mem::take(&mut self.left_out)));
         }
-        events.push(Ok(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone())))));
-        Ok(())
+        last.push(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone()))));
+        Ok(last)
+    }
+}
+
+fn give(changes: Vec<Result<Change>>, events: &mut Vec<Result<SyncEvent>>) {
+    events.extend(changes.into_iter().map(|change| change.map(|change| SyncEvent::Change(change, None))));
+}
+
+/// A part of the directory is on another server. What is there was never told of, so that it is not gone either.
+pub(crate) fn pass_over(pool: &Pool) -> Result<()> {
+    match pool.config().referrals {
+        Referrals::Throw => Err(elsewhere()),
+        Referrals::Ignore => {
+            tracing::debug!("a part of the directory is on another server, and is not followed");
+            Ok(())
+        }
     }
 }
 
@@ -226,34 +279,52 @@ pub(crate) const fn is_refusal(outcome: &Outcome) -> bool {
     matches!(outcome.code, code::REFRESH_REQUIRED | code::UNWILLING)
 }
 
-/// Whether the entries that concern us are open to content synchronization. OpenLDAP offers it as soon as one of its databases
-/// has it, and refuses it for others.
-pub(crate) async fn is_offered(pool: &Arc<Pool>, root: &RootDse) -> Result<bool> {
+/// Whether the entries that concern us are open to content synchronization, tried out with one of them. OpenLDAP offers it as soon as
+/// one of its databases has it, and refuses it for others.
+pub(crate) async fn offer(pool: &Arc<Pool>, root: &RootDse, form: Form) -> Result<Offer> {
+    let config = pool.config();
     if !root.has_control(oid::SYNC_REQUEST) {
-        return Ok(false);
+        return Ok(Offer::Missing);
     }
-    let nothing = Filter::Not(Box::new(Filter::anything()));
-    let search = Search { filter: nothing, scope: Scope::Sub, ..Search::entry(pool.config().synchronized(), &["1.1"]) };
-    let answer = pool.ask(&Request::Search(search), &[Control::sync(None, false)]).await?;
-    let outcome = answer.outcome().map_err(|_| not_ldap(&pool.config().server()))?;
-    if outcome.code == code::CRITICAL_EXTENSION {
-        return Ok(false);
+    let search = Search {
+        scope: Scope::Sub,
+        filter: Filter::Present(config.identifier.to_string()),
+        size_limit: 1,
+        ..Search::entry(config.synchronized(), &[&config.identifier])
+    };
+    let found = match entries(pool, &Request::Search(search), &[Control::sync(None, false)]).await {
+        Ok((found, _)) => found,
+        Err(error) if error.kind() == ErrorKind::Unsupported => return Ok(Offer::Missing),
+        Err(error) if error.kind() == ErrorKind::Denied => return Ok(Offer::Refused(error.to_string())),
+        Err(error) => return Err(error),
+    };
+    let broken = |_| not_ldap(&config.server());
+    for message in &found {
+        let Some(state) = sync_state(message).map_err(broken)? else { continue };
+        let values = message.entry().and_then(|entry| entry.values_of(&config.identifier)).map_err(broken)?;
+        let value = values.first().and_then(|value| form.read(value).ok());
+        let is_same = |text: &str| {
+            [uuid_text(&state.id), unique_id_text(&state.id)].iter().flatten().any(|id| id.eq_ignore_ascii_case(text))
+        };
+        if value.as_ref().and_then(Value::as_str).is_some_and(|text| !is_same(text)) {
+            return Ok(Offer::ByOtherIdentifiers);
+        }
     }
-    outcome.check("cannot find out how changes can be followed")?;
-    Ok(true)
+    Ok(Offer::Given)
 }
 
 /// The position of this moment.
 pub(crate) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<Vec<u8>> {
-    // The position is the server's, whatever is asked for; so ask for nothing.
-    let nothing = Filter::Not(Box::new(Filter::anything()));
-    let search = Search { filter: nothing, attributes: vec!["1.1".to_owned()], ..subject.search(pool.config(), &[]) };
-    if let Some(cookie) = last_cookie(pool, search).await? {
-        return Ok(cookie);
+    let everything = Search { attributes: vec!["1.1".to_owned()], ..subject.following(pool.config(), &[]) };
+    // On OpenLDAP the position is the server's, whatever is asked for; so ask for nothing.
+    if subject.directory().root.is_openldap() {
+        let search = Search { filter: Filter::Not(Box::new(Filter::anything())), ..everything.clone() };
+        if let Some(cookie) = last_cookie(pool, search).await? {
+            return Ok(cookie);
+        }
     }
     // Where it is bound to what is asked for, it takes everything, though only by name.
-    let search = Search { attributes: vec!["1.1".to_owned()], ..subject.search(pool.config(), &[]) };
-    last_cookie(pool, search).await?.ok_or_else(|| {
+    last_cookie(pool, everything).await?.ok_or_else(|| {
         let message = format!("{} does not tell a position to go on from", pool.config().server());
         Error::new(ErrorKind::Unexpected, message)
     })
@@ -289,7 +360,7 @@ async fn last_cookie(pool: &Arc<Pool>, search: Search) -> Result<Option<Vec<u8>>
 
 /// Asks for the changes; where the server cannot be reached for a moment, again.
 pub(crate) async fn begin(pool: &Arc<Pool>, subject: &Subject, cookie: Option<&[u8]>, persist: bool) -> Result<Lease> {
-    let request = Request::Search(subject.search(pool.config(), &[]));
+    let request = Request::Search(subject.following(pool.config(), &[]));
     let controls = [Control::sync(cookie, persist)];
     let mut attempt = 0;
     loop {
@@ -316,9 +387,9 @@ pub(crate) fn sync_state(message: &Message) -> Result<Option<SyncState>, Malform
         3 => StateKind::Deleted,
         _ => return Err(Malformed),
     };
-    let identifier = uuid_text(value.octets()?).ok_or(Malformed)?;
+    let id = value.octets()?.try_into().map_err(|_| Malformed)?;
     let cookie = value.optional(tag::OCTET_STRING)?.map(<[u8]>::to_vec);
-    Ok(Some(SyncState { kind, identifier, cookie }))
+    Ok(Some(SyncState { kind, id, cookie }))
 }
 
 /// What comes with the end (RFC 4533, 2.4).
@@ -353,11 +424,11 @@ pub(crate) fn info(message: &Message) -> Result<Option<Info>, Malformed> {
             let cookie = content_reader.optional(tag::OCTET_STRING)?.map(<[u8]>::to_vec);
             let deleted = content_reader.boolean_or_false()?;
             let mut set = Reader::new(content_reader.expect(tag::SET)?);
-            let mut identifiers = Vec::new();
+            let mut ids = Vec::new();
             while !set.is_empty() {
-                identifiers.push(uuid_text(set.octets()?).ok_or(Malformed)?);
+                ids.push(set.octets()?.try_into().map_err(|_| Malformed)?);
             }
-            Info::Identifiers { deleted, cookie, identifiers }
+            Info::Identifiers { deleted, cookie, ids }
         }
         _ => return Err(Malformed),
     }))

@@ -1,19 +1,22 @@
 //! Changes by the time stamps of entries, for servers that offer nothing better.
 //!
-//! Time is the server's: the latest stamp that was seen. Stamps are coarse, and entries do not always appear in the order of
-//! theirs, so each run begins a little before the end of the last one, and passes over what it has seen.
+//! Time is the server's: the latest stamp that was seen, as long as the server's clock has not reached an earlier time: an entry can
+//! be stamped by another server whose clock is ahead, and what changes until then would be lost. Where the server does not show its
+//! clock, ours stands for it. Stamps are coarse, and entries do not always appear in the order of theirs, so each run begins a little
+//! before the end of the last one, and passes over what it has seen.
 
 use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tidelock_connector_api::{Completeness, Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
-use super::subject::{Changed, Subject, full};
+use super::below::Below;
+use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::{TimePosition, digest};
 use crate::client::Pool;
+use crate::clock::{now, server_time};
 use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Search};
@@ -36,20 +39,59 @@ pub(super) struct Scan {
     /// What is in reach of the next run's overlap, with its stamps.
     recent: Vec<(i64, u64)>,
     latest: i64,
+    clock: Clock,
+    below: Below,
+    /// Whether anything is left.
+    left: bool,
     stage: Stage,
 }
 
 enum Stage {
     Begin,
     Changes(Box<Walk>),
+    Below,
     Left(Box<Walk>),
+}
+
+/// What time it was when a run began.
+#[derive(Clone, Copy, Default)]
+struct Clock {
+    /// By the server's clock, as far as it shows it.
+    theirs: i64,
+    ours: i64,
+}
+
+impl Clock {
+    async fn read(pool: &Arc<Pool>) -> Self {
+        let theirs = server_time(pool).await;
+        let ours = now();
+        Self { theirs: theirs.unwrap_or(ours), ours }
+    }
+
+    /// From when on changes are to be read. A server's clock that was set back stamps what is new before what is old: then so much of
+    /// its time counts as has passed by ours.
+    fn since(self, after: &TimePosition) -> i64 {
+        let passed = self.ours.saturating_sub(after.taken).max(0);
+        after.latest.min(self.theirs.saturating_sub(passed)).saturating_sub(OVERLAP).max(0)
+    }
 }
 
 impl Scan {
     pub(super) fn new(pool: Arc<Pool>, subject: Subject, after: TimePosition) -> Self {
         let seen = after.seen.iter().copied().collect();
         let latest = after.latest;
-        Self { pool, subject, after, seen, recent: Vec::new(), latest, stage: Stage::Begin }
+        Self {
+            pool,
+            subject,
+            after,
+            seen,
+            recent: Vec::new(),
+            latest,
+            clock: Clock::default(),
+            below: Below::default(),
+            left: false,
+            stage: Stage::Begin,
+        }
     }
 
     /// Adds the next events, as many as are at hand. Whether they are the last.
@@ -57,8 +99,11 @@ impl Scan {
         let config = Arc::clone(self.pool.config());
         match mem::replace(&mut self.stage, Stage::Begin) {
             Stage::Begin => {
-                let since = write_time(self.after.latest.saturating_sub(OVERLAP).max(0)).unwrap_or_default();
-                let mut search = self.subject.search(&config, &["modifyTimestamp"]);
+                self.clock = Clock::read(&self.pool).await;
+                // It may have been set back.
+                self.latest = self.latest.min(self.clock.theirs);
+                let since = write_time(self.clock.since(&self.after)).unwrap_or_default();
+                let mut search = self.subject.following(&config, &["modifyTimestamp"]);
                 search.filter = search.filter.and(Filter::GreaterOrEqual("modifyTimestamp".to_owned(), since.into_bytes()));
                 self.stage = Stage::Changes(Box::new(self.walk(search)));
                 Ok(false)
@@ -72,6 +117,19 @@ impl Scan {
                     None => self.stage = Stage::Changes(walk),
                     Some(verdict) => {
                         whole(verdict)?;
+                        self.warn();
+                        self.stage = Stage::Below;
+                    }
+                }
+                Ok(false)
+            }
+            Stage::Below => {
+                let mut changes = Vec::new();
+                let all = self.below.fill(&self.pool, &mut self.subject, &mut changes).await?;
+                events.extend(changes.into_iter().map(|change| change.map(|change| SyncEvent::Change(change, None))));
+                match all {
+                    false => self.stage = Stage::Below,
+                    true => {
                         let age = now().saturating_sub(self.after.compared);
                         // A clock that was set back must not keep us from it.
                         if age >= 0 && u128::from(age.unsigned_abs()) < config.comparison_interval.as_millis() {
@@ -88,8 +146,11 @@ impl Scan {
             }
             Stage::Left(mut walk) => {
                 let (messages, verdict) = walk.batch().await?;
-                let identifiers: Result<Vec<_>> = messages.iter().map(|message| self.identifier(message)).collect();
-                events.push(Ok(SyncEvent::Present(identifiers?)));
+                let identifiers: Result<Vec<_>> =
+                    messages.iter().map(|message| self.subject.identifier(self.pool.config(), message)).collect();
+                let identifiers = identifiers?;
+                self.left |= !identifiers.is_empty();
+                events.push(Ok(SyncEvent::Present(identifiers)));
                 match verdict {
                     None => {
                         self.stage = Stage::Left(walk);
@@ -97,6 +158,9 @@ impl Scan {
                     }
                     Some(verdict) => {
                         whole(verdict)?;
+                        if !self.left && !config.allow_empty {
+                            return Err(nothing_left());
+                        }
                         self.end(now(), events);
                         Ok(true)
                     }
@@ -109,7 +173,7 @@ impl Scan {
         let stamp = stamp(&self.pool, message)?;
         // All that was sent of it: an entry can change twice within the second that stamps tell apart.
         let digest = digest(&message.content);
-        self.latest = self.latest.max(stamp);
+        self.latest = self.latest.max(stamp.min(self.clock.theirs));
         self.recent.push((stamp, digest));
         if self.recent.len() > 2 * MAX_SEEN {
             self.forget();
@@ -117,11 +181,12 @@ impl Scan {
         if self.seen.contains(&digest) {
             return Ok(());
         }
+        self.below.look(self.pool.config(), message)?;
         match self.subject.read(&self.pool, message).await? {
             Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
             Changed::Failed(error) => events.push(Err(error)),
-            Changed::Derived => {
-                let identifier = self.identifier(message)?;
+            Changed::Left => {
+                let identifier = self.subject.identifier(self.pool.config(), message)?;
                 events.push(Ok(SyncEvent::Change(self.subject.deleted(identifier), None)));
             }
             Changed::Ignored | Changed::Foreign => {}
@@ -132,8 +197,19 @@ impl Scan {
     fn end(&mut self, compared: i64, events: &mut Vec<Result<SyncEvent>>) {
         self.forget();
         let seen = self.recent.iter().map(|(_, digest)| *digest).collect();
-        let position = TimePosition { latest: self.latest, compared, seen };
+        let position = TimePosition { latest: self.latest, compared, seen, taken: self.clock.ours };
         events.push(Ok(SyncEvent::End(self.subject.token(&Position::Time(position)))));
+    }
+
+    /// Tells of stamps that cannot be right. Their entries are followed all the same.
+    fn warn(&self) {
+        let ahead = self.recent.iter().filter(|(stamp, _)| *stamp > self.clock.theirs.saturating_add(OVERLAP)).count();
+        if ahead > 0 {
+            tracing::warn!(
+                entries = ahead,
+                "entries of the directory are stamped ahead of time; are the clocks of all servers right?"
+            );
+        }
     }
 
     /// Forgets what the next run will not see again.
@@ -148,41 +224,27 @@ impl Scan {
     fn walk(&self, search: Search) -> Walk {
         Walk::new(Arc::clone(&self.pool), &self.subject.directory().root, search)
     }
-
-    fn identifier(&self, message: &Message) -> Result<Box<str>> {
-        let config = self.pool.config();
-        let broken = |_| not_ldap(&config.server());
-        let entry = message.entry().map_err(broken)?;
-        let hidden =
-            || Error::new(ErrorKind::Denied, format!("an entry shows no '{}', which identifies entries", config.identifier));
-        if &*config.identifier == DN {
-            let name = std::str::from_utf8(entry.dn).map_err(|_| hidden())?;
-            return Ok(crate::dn::canonical(name.to_owned()).into());
-        }
-        let values = entry.values_of(&config.identifier).map_err(broken)?;
-        let form = self.subject.identifier_form();
-        let value = values.first().and_then(|value| form.read(value).ok());
-        value.and_then(|value| value.to_text().map(|text| text.into_owned().into())).ok_or_else(hidden)
-    }
 }
 
 /// The position of this moment: the latest stamp there is, and what has it or one shortly before.
 pub(super) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<TimePosition> {
     let root = &subject.directory().root;
+    let clock = Clock::read(pool).await;
     let stamps = Search { attributes: vec!["modifyTimestamp".to_owned()], ..subject.search(pool.config(), &[]) };
-    let mut latest = 0;
+    let mut highest = 0;
     let mut walk = Walk::new(Arc::clone(pool), root, stamps);
     loop {
         let (messages, verdict) = walk.batch().await?;
         for message in messages {
-            latest = latest.max(stamp(pool, &message)?);
+            highest = highest.max(stamp(pool, &message)?);
         }
         if let Some(verdict) = verdict {
             whole(verdict)?;
             break;
         }
     }
-    let mut search = subject.search(pool.config(), &["modifyTimestamp"]);
+    let latest = highest.min(clock.theirs);
+    let mut search = subject.following(pool.config(), &["modifyTimestamp"]);
     let since = write_time(latest.saturating_sub(OVERLAP).max(0)).unwrap_or_default();
     search.filter = search.filter.and(Filter::GreaterOrEqual("modifyTimestamp".to_owned(), since.into_bytes()));
     let mut walk = Walk::new(Arc::clone(pool), root, search);
@@ -191,13 +253,13 @@ pub(super) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<TimeP
         let (messages, verdict) = walk.batch().await?;
         // What came since the latest stamp was looked for is left to the first run.
         for message in messages {
-            if stamp(pool, &message)? <= latest && seen.len() < MAX_SEEN {
+            if stamp(pool, &message)? <= highest && seen.len() < MAX_SEEN {
                 seen.push(digest(&message.content));
             }
         }
         if let Some(verdict) = verdict {
             whole(verdict)?;
-            return Ok(TimePosition { latest, compared: now(), seen });
+            return Ok(TimePosition { latest, compared: clock.ours, seen, taken: clock.ours });
         }
     }
 }
@@ -222,7 +284,25 @@ fn whole(verdict: Completeness) -> Result<()> {
     }
 }
 
-/// Our own clock; it only says when to compare again.
-fn now() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    #[test]
+    fn a_clock_that_was_set_back_hides_nothing() {
+        // The last run was ten seconds ago. The server's clock was an hour ahead then, and is right now.
+        let now = 100 * HOUR;
+        let after = TimePosition { latest: now + HOUR, taken: now - 10_000, ..TimePosition::default() };
+        let clock = Clock { theirs: now, ours: now };
+        assert!(clock.since(&after) <= now - 10_000);
+        // Where nothing is wrong, the latest stamp counts.
+        let after = TimePosition { latest: now - HOUR, taken: now - 10_000, ..TimePosition::default() };
+        assert_eq!(clock.since(&after), now - HOUR - OVERLAP);
+        // It does so if our clock is wrong, as long as it goes.
+        let clock = Clock { theirs: now, ours: now + HOUR };
+        let after = TimePosition { latest: now - 20_000, taken: now + HOUR - 10_000, ..TimePosition::default() };
+        assert_eq!(clock.since(&after), now - 20_000 - OVERLAP);
+    }
 }

@@ -19,12 +19,14 @@ pub(crate) enum Position {
 /// How far changes were read by time stamps.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TimePosition {
-    /// The latest time stamp that was seen; milliseconds since 1970.
+    /// The latest time stamp that was seen, but no later than the server's clock; milliseconds since 1970.
     pub(crate) latest: i64,
     /// When what is left was compared last, by our own clock; milliseconds since 1970.
     pub(crate) compared: i64,
     /// What was seen of late: digests of entries with all that they have.
     pub(crate) seen: Vec<u64>,
+    /// When it was taken, by our own clock; milliseconds since 1970.
+    pub(crate) taken: i64,
 }
 
 const MARK: &str = "ldap1";
@@ -45,6 +47,7 @@ pub(super) fn make(subject: u64, position: &Position) -> Token {
             for digest in &time.seen {
                 let _ = write!(text, "{digest:016x}");
             }
+            let _ = write!(text, ":{}", time.taken);
         }
     }
     let checksum = digest(text.as_bytes());
@@ -85,6 +88,7 @@ fn position<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Position> {
                 .chunks(8)
                 .map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes))
                 .collect::<Option<_>>()?,
+            taken: parts.next()?.parse().ok()?,
         })),
         _ => None,
     }
@@ -113,10 +117,10 @@ mod tests {
     use super::*;
 
     fn positions() -> impl Strategy<Value = Position> {
-        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4));
+        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4), any::<i64>());
         prop_oneof![
             any::<Vec<u8>>().prop_map(Position::Cookie),
-            time.prop_map(|(latest, compared, seen)| Position::Time(TimePosition { latest, compared, seen })),
+            time.prop_map(|(latest, compared, seen, taken)| Position::Time(TimePosition { latest, compared, seen, taken })),
         ]
     }
 

@@ -78,6 +78,27 @@ impl Slapd {
         self.0.stop().unwrap();
     }
 
+    /// Starts the process again, with more lines in the configuration of its database.
+    pub fn configure(&mut self, lines: &str) {
+        self.edit(|configuration| {
+            let at = configuration.find("\ndirectory ").unwrap() + 1;
+            format!("{}{lines}{}", &configuration[..at], &configuration[at..])
+        });
+    }
+
+    /// Starts the process again, with a database of another name in place of the one it had.
+    pub fn detach(&mut self) {
+        self.edit(|configuration| configuration.replace(SUFFIX, "dc=other"));
+    }
+
+    fn edit(&mut self, edit: impl FnOnce(String) -> String) {
+        self.stop();
+        let file = self.folder().join("slapd.conf");
+        let configuration = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, edit(configuration)).unwrap();
+        self.run();
+    }
+
     pub fn port(&self) -> u16 {
         self.0.port()
     }

@@ -53,7 +53,7 @@ fn little_is_needed() {
     check(
         NEEDED,
         expect![[r#"
-            localhost:4222 None System false None stream=hr consumer=tidelock [] All 2000 30s dead=None
+            localhost:4222 None System false None stream=hr consumer=tidelock [] All 10000 30s dead=None
         "#]],
     );
 }
@@ -72,13 +72,13 @@ fn everything_can_be_said() {
     check(
         &format!("{NEEDED}<credentialsFile>me.creds</credentialsFile>"),
         expect![[r#"
-            localhost:4222 Credentials(File(/definitions/me.creds)) System false None stream=hr consumer=tidelock [] All 2000 30s dead=None
+            localhost:4222 Credentials(File(/definitions/me.creds)) System false None stream=hr consumer=tidelock [] All 10000 30s dead=None
         "#]],
     );
     check(
         &format!("{NEEDED}<nkeySeedVariable>SEED</nkeySeedVariable>"),
         expect![[r#"
-            localhost:4222 NKey(Variable(SEED)) System false None stream=hr consumer=tidelock [] All 2000 30s dead=None
+            localhost:4222 NKey(Variable(SEED)) System false None stream=hr consumer=tidelock [] All 10000 30s dead=None
         "#]],
     );
 }
@@ -123,7 +123,7 @@ fn a_way_in_the_clear_is_warned_of() {
         "<url>nats://nats.example.org</url><stream>hr</stream><consumer>t</consumer>",
         expect![[r#"
             3 Warning clear-text-password: all messages may go to nats.example.org in the clear, and a password with them (write tls:// in 'url', or set 'tlsRequired' to true)
-            nats.example.org:4222 None System false None stream=hr consumer=t [] All 2000 30s dead=None
+            nats.example.org:4222 None System false None stream=hr consumer=t [] All 10000 30s dead=None
         "#]],
     );
 }

@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod discarded;
 mod order;
+mod size;
 mod stream;

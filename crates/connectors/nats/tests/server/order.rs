@@ -13,16 +13,16 @@ use tidelock_servers::{Nats, PASSWORD, USER};
 
 const BOTH: [RetentionPolicy; 2] = [RetentionPolicy::Limits, RetentionPolicy::WorkQueue];
 
-fn numbers(range: std::ops::RangeInclusive<u32>) -> Vec<String> {
+pub(crate) fn numbers(range: std::ops::RangeInclusive<u32>) -> Vec<String> {
     range.map(|number| format!("p{number}")).collect()
 }
 
-fn check<T>(test: impl Future<Output = T>) -> T {
+pub(crate) fn check<T>(test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test)
 }
 
-async fn acknowledge(deliveries: Vec<Delivery>) {
+pub(crate) async fn acknowledge(deliveries: Vec<Delivery>) {
     for outcome in join_all(deliveries.into_iter().map(Delivery::acknowledge)).await {
         outcome.unwrap();
     }
@@ -178,6 +178,7 @@ fn a_rejected_message_is_put_aside_with_the_reason() {
         let error = delivery.changes.as_ref().err().unwrap();
         assert_eq!(error.kind(), ErrorKind::InvalidData);
         let message = delivery.id.clone().unwrap();
+        // The body is read from the stream again: nobody keeps it meanwhile.
         delivery.reject("schema: it is\nnonsense").await.unwrap();
         stream.expect_unacknowledged(0).await;
         let dead = stream.context.get_stream(format!("{}-dead", stream.name)).await.unwrap();
@@ -188,6 +189,22 @@ fn a_rejected_message_is_put_aside_with_the_reason() {
         assert_eq!(header("Tidelock-Subject"), format!("{}.x", stream.name));
         assert_eq!(header("Tidelock-Sequence"), "1");
         assert!(message.0.starts_with(&format!("{}:1@", stream.name)), "{message:?}");
+    });
+}
+
+#[test]
+fn a_rejected_message_that_the_stream_has_no_longer_is_put_aside_without_its_body() {
+    check(async {
+        let stream = Stream::of(Nats::shared().unwrap(), RetentionPolicy::Limits).await;
+        stream.publish_all(numbers(1..=1)).await;
+        let connector = stream.connector();
+        let delivery = next(&mut listen(&connector, None)).await.unwrap();
+        stream.purge().await;
+        delivery.reject("no reason").await.unwrap();
+        let dead = stream.context.get_stream(format!("{}-dead", stream.name)).await.unwrap();
+        let letter = dead.get_raw_message(1).await.unwrap();
+        assert!(letter.payload.is_empty());
+        assert_eq!(letter.headers.get("Tidelock-Sequence").unwrap().as_str(), "1");
     });
 }
 

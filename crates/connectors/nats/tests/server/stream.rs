@@ -42,6 +42,28 @@ impl Stream {
         let _ = self.context.create_stream(config).await.unwrap();
     }
 
+    /// Changes what it keeps.
+    pub(crate) async fn limit(&self, change: impl FnOnce(&mut Config)) {
+        let mut config = self.context.get_stream(&self.name).await.unwrap().cached_info().config.clone();
+        change(&mut config);
+        let _ = self.context.update_stream(config).await.unwrap();
+    }
+
+    /// Removes all messages.
+    pub(crate) async fn purge(&self) {
+        let _ = self.context.get_stream(&self.name).await.unwrap().purge().await.unwrap();
+    }
+
+    /// Removes one message.
+    pub(crate) async fn delete(&self, sequence: u64) {
+        assert!(self.context.get_stream(&self.name).await.unwrap().delete_message(sequence).await.unwrap());
+    }
+
+    /// The number of its first message.
+    pub(crate) async fn first(&self) -> u64 {
+        self.context.get_stream(&self.name).await.unwrap().cached_info().state.first_sequence
+    }
+
     pub(crate) async fn remove(&self) {
         let _ = self.context.delete_stream(&self.name).await.unwrap();
     }
@@ -93,6 +115,16 @@ impl Stream {
         let began = std::time::Instant::now();
         while !stream.consumer_info("tidelock").await.is_ok_and(|info| info.num_waiting > 0) {
             assert!(began.elapsed() < PATIENCE, "nobody listens");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the consumer has gone through the messages up to a number.
+    pub(crate) async fn expect_looked_at(&self, sequence: u64) {
+        let stream = self.context.get_stream(&self.name).await.unwrap();
+        let began = std::time::Instant::now();
+        while stream.consumer_info("tidelock").await.unwrap().delivered.stream_sequence < sequence {
+            assert!(began.elapsed() < PATIENCE, "the consumer does not go on");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

@@ -1,0 +1,173 @@
+//! Reading ahead what is stored of the objects of changes, while changes before them are still being committed.
+//!
+//! A commit may overtake what was read. So each commit leaves word of what it touched, and what was read before it of that counts for
+//! nothing: it is read again when its turn comes.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tidelock_repo::{Batch, Error, FocusChange, FocusKey, KnownShadow, ShadowKey, ShadowRef, StoredShadow};
+
+use crate::changes::Incoming;
+use crate::part::Part;
+
+/// Below so many changes nothing is gained by reading ahead.
+const WORTHWHILE: usize = 16;
+
+/// How many commits are remembered. What was read before that is read again.
+const REMEMBERED: u64 = 32;
+
+/// What is stored of an object, as it was after so many commits.
+#[derive(Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) known: KnownShadow,
+    pub(crate) stored: StoredShadow,
+    pub(crate) since: u64,
+}
+
+impl Snapshot {
+    /// Whether this is how it still is.
+    pub(crate) fn holds(&self, commits: &Commits) -> bool {
+        commits.have_left(self.known.key, self.stored.owner.as_ref().map(|owner| owner.key), self.since)
+    }
+}
+
+/// What the commits of a part have touched.
+#[derive(Default)]
+pub(crate) struct Commits(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    /// How many there have been.
+    count: u64,
+    /// The last one that touched each of these.
+    shadows: HashMap<ShadowKey, u64>,
+    foci: HashMap<FocusKey, u64>,
+    /// What the last ones touched, oldest first.
+    recent: VecDeque<Touch>,
+}
+
+/// What a commit touches of what is stored.
+pub(crate) struct Touch {
+    shadows: Vec<ShadowKey>,
+    foci: Vec<FocusKey>,
+}
+
+impl Touch {
+    /// What a batch touches.
+    pub(crate) fn of(batch: &Batch) -> Self {
+        let failed = batch.results.iter().filter(|result| result.status.is_failure()).filter_map(|result| match result.shadow {
+            ShadowRef::Stored(key) => Some(key),
+            ShadowRef::New(_) => None,
+        });
+        let foci = batch.foci.iter().filter_map(|change| match change {
+            FocusChange::Create(_) => None,
+            FocusChange::Update { key, .. } | FocusChange::Delete { key, .. } => Some(*key),
+        });
+        Self { shadows: batch.shadows.iter().filter_map(|change| change.key).chain(failed).collect(), foci: foci.collect() }
+    }
+}
+
+impl Commits {
+    /// How many there have been.
+    pub(crate) fn count(&self) -> u64 {
+        self.state().count
+    }
+
+    /// Another one has been made.
+    pub(crate) fn add(&self, touch: Touch) {
+        let mut state = self.state();
+        let state = &mut *state;
+        state.count += 1;
+        state.shadows.extend(touch.shadows.iter().map(|key| (*key, state.count)));
+        state.foci.extend(touch.foci.iter().map(|key| (*key, state.count)));
+        state.recent.push_back(touch);
+        if state.recent.len() as u64 > REMEMBERED
+            && let Some(oldest) = state.recent.pop_front()
+        {
+            let forgotten = state.count - REMEMBERED;
+            oldest.shadows.iter().for_each(|key| forget(&mut state.shadows, key, forgotten));
+            oldest.foci.iter().for_each(|key| forget(&mut state.foci, key, forgotten));
+        }
+    }
+
+    /// Whether none but the first so many has touched a shadow or its owner.
+    fn have_left(&self, shadow: ShadowKey, owner: Option<FocusKey>, since: u64) -> bool {
+        let state = self.state();
+        let touched = [state.shadows.get(&shadow), owner.and_then(|owner| state.foci.get(&owner))];
+        since + REMEMBERED >= state.count && touched.into_iter().flatten().all(|touched| *touched <= since)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // It is whole after every step.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn forget<K: std::hash::Hash + Eq>(touched: &mut HashMap<K, u64>, key: &K, upto: u64) {
+    if touched.get(key).is_some_and(|at| *at <= upto) {
+        touched.remove(key);
+    }
+}
+
+/// Reads what is stored of the objects of these changes, where they say only what is different. What cannot be read ahead is read in its
+/// turn.
+pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut Incoming>) -> Result<(), Error> {
+    let mut asked: BTreeMap<Arc<str>, Vec<(Box<str>, &mut Option<Box<Snapshot>>)>> = BTreeMap::new();
+    let mut count = 0;
+    for change in changes {
+        if let Incoming::Delta(subject, _, snapshot) = change {
+            let (class, identifier) = subject.identity();
+            asked.entry(Arc::clone(class)).or_default().push((identifier.into(), snapshot));
+            count += 1;
+        }
+    }
+    if count < WORTHWHILE {
+        return Ok(());
+    }
+    for (class, asked) in asked {
+        let (identifiers, snapshots): (Vec<Box<str>>, Vec<_>) = asked.into_iter().unzip();
+        let since = part.commits.count();
+        let read = part.engine.repo.read_ahead(&part.resource, &class, identifiers).await?;
+        for (snapshot, read) in snapshots.into_iter().zip(read) {
+            *snapshot = read.map(|(known, stored)| Box::new(Snapshot { known, stored, since }));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn have_left(commits: &Commits, shadow: i64, owner: i64, since: u64) -> bool {
+        commits.have_left(ShadowKey(shadow), Some(FocusKey(owner)), since)
+    }
+
+    fn touching(shadow: i64, focus: i64) -> Touch {
+        Touch { shadows: vec![ShadowKey(shadow)], foci: vec![FocusKey(focus)] }
+    }
+
+    #[test]
+    fn what_a_later_commit_touched_counts_for_nothing() {
+        let commits = Commits::default();
+        commits.add(touching(1, 10));
+        let before = commits.count();
+        commits.add(touching(2, 20));
+        assert!(have_left(&commits, 1, 10, before));
+        assert!(!have_left(&commits, 2, 30, before));
+        assert!(!have_left(&commits, 3, 20, before));
+        assert!(have_left(&commits, 2, 20, commits.count()));
+    }
+
+    #[test]
+    fn what_is_too_old_to_be_known_counts_for_nothing() {
+        let commits = Commits::default();
+        for _ in 0..=REMEMBERED {
+            commits.add(touching(1, 10));
+        }
+        assert!(!have_left(&commits, 3, 30, 0));
+        assert!(have_left(&commits, 3, 30, 1));
+        assert!(!have_left(&commits, 1, 30, 1));
+    }
+}
