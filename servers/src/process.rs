@@ -21,7 +21,7 @@ const WATCHDOG: &str = r#"
 group=
 while read -r line; do group=$line; done
 if [ -n "$group" ]; then kill -s KILL -- "-$group"; fi
-rm -rf -- "$1" || { sleep 1; rm -rf -- "$1"; }
+rm -rf -- "$@" || { sleep 1; rm -rf -- "$@"; }
 "#;
 
 /// A folder for a server, and the process group that runs in it. Both end with the value, and with our process.
@@ -35,10 +35,16 @@ pub(crate) struct Home {
 impl Home {
     /// A new folder, with nothing running in it.
     pub(crate) fn new(name: &str) -> Result<Self> {
+        Self::littering(name, |_| None)
+    }
+
+    /// The same, for a server that leaves a file elsewhere if it is killed. The folder says which, as no other one has its name.
+    pub(crate) fn littering(name: &str, litter: impl Fn(&Path) -> Option<PathBuf>) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix(&format!("tidelock-{name}-")).tempdir()?.keep();
         let watchdog = Command::new("sh")
             .args(["-c", WATCHDOG, "watchdog"])
             .arg(&folder)
+            .args(litter(&folder))
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -28,10 +28,18 @@ pub enum Program {
     LdapDelete,
     /// Searches a directory.
     LdapSearch,
+    /// Is 389 Directory Server.
+    NsSlapd,
+    /// Keeps certificates as 389 Directory Server wants them.
+    CertUtil,
+    /// Puts a key beside them.
+    Pk12Util,
+    /// Packs a key and its certificate for that.
+    OpenSsl,
 }
 
 impl Program {
-    /// All of them.
+    /// Those that every run of the tests needs.
     pub const ALL: &[Self] = &[
         Self::RabbitMqServer,
         Self::RabbitMqControl,
@@ -43,6 +51,9 @@ impl Program {
         Self::LdapDelete,
         Self::LdapSearch,
     ];
+
+    /// Those that the long run needs besides.
+    pub const LONG_RUN: &[Self] = &[Self::NsSlapd, Self::CertUtil, Self::Pk12Util, Self::OpenSsl];
 
     /// Its file, if it is there.
     #[must_use]
@@ -61,6 +72,9 @@ impl Program {
             Self::NatsServer => "nats-server",
             Self::Slapd | Self::SlapAdd => "slapd",
             Self::LdapAdd | Self::LdapModify | Self::LdapDelete | Self::LdapSearch => "ldap-utils",
+            Self::NsSlapd => "389-ds-base",
+            Self::CertUtil | Self::Pk12Util => "libnss3-tools",
+            Self::OpenSsl => "openssl",
         }
     }
 
@@ -83,6 +97,10 @@ impl Program {
             Self::LdapModify => "ldapmodify",
             Self::LdapDelete => "ldapdelete",
             Self::LdapSearch => "ldapsearch",
+            Self::NsSlapd => "ns-slapd",
+            Self::CertUtil => "certutil",
+            Self::Pk12Util => "pk12util",
+            Self::OpenSsl => "openssl",
         }
     }
 
@@ -100,6 +118,9 @@ impl Program {
                 &["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/usr/local/libexec"]
             }
             Self::NatsServer => &["/usr/sbin", "/usr/bin", "/usr/local/bin", "/opt/homebrew/bin"],
+            Self::NsSlapd | Self::CertUtil | Self::Pk12Util | Self::OpenSsl => {
+                &["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"]
+            }
         }
     }
 }

@@ -2,12 +2,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 
+use crate::directory::{Directory, READER, SUFFIX, common_entries, succeed};
 use crate::process::{Home, free_ports};
 use crate::{PASSWORD, Program};
 
@@ -37,6 +36,8 @@ pub struct SlapdSetup {
     pub certificates: Option<PathBuf>,
     /// Whether what it has said to be done is on the disk. That takes its time, so only measurements ask for it.
     pub durable: bool,
+    /// A file with more entries in LDIF: those that are too many to be kept in memory.
+    pub entries: Option<PathBuf>,
     /// Whether it begins without a single entry: one that replicates another gets them from there.
     pub bare: bool,
 }
@@ -44,19 +45,20 @@ pub struct SlapdSetup {
 impl Default for SlapdSetup {
     fn default() -> Self {
         let (global, database) = (String::new(), String::new());
-        Self { global, database, syncprov: true, session_log: 10_000, certificates: None, durable: false, bare: false }
+        let (certificates, entries) = (None, None);
+        Self { global, database, syncprov: true, session_log: 10_000, certificates, durable: false, entries, bare: false }
     }
 }
 
 impl Slapd {
     /// The name of everything.
-    pub const SUFFIX: &'static str = "dc=example,dc=org";
+    pub const SUFFIX: &'static str = SUFFIX;
 
     /// Who may do everything, without limits. The password is [`PASSWORD`].
     pub const ADMIN: &'static str = "cn=admin,dc=example,dc=org";
 
     /// Who may read, within limits. The password is [`PASSWORD`].
-    pub const READER: &'static str = "cn=reader,dc=example,dc=org";
+    pub const READER: &'static str = READER;
 
     /// Starts one with the entries that every test has (the suffix, `ou=people`, `ou=groups` and the reader) and those given in
     /// LDIF.
@@ -82,9 +84,11 @@ impl Slapd {
         fs::write(&configuration, configured(home.folder(), setup)?)?;
         if !setup.bare {
             let entries = home.folder().join("entries.ldif");
-            fs::write(&entries, common_entries() + ldif)?;
-            let mut slapadd = Program::SlapAdd.command()?;
-            succeed(slapadd.args(["-q", "-w", "-f"]).arg(&configuration).arg("-l").arg(&entries))?;
+            fs::write(&entries, common_entries("") + ldif)?;
+            for file in [&entries].into_iter().chain(&setup.entries) {
+                let mut slapadd = Program::SlapAdd.command()?;
+                succeed(slapadd.args(["-q", "-w", "-f"]).arg(&configuration).arg("-l").arg(file))?;
+            }
             fs::remove_file(&entries)?;
         }
         let [port, tls_port] = free_ports()?;
@@ -93,12 +97,27 @@ impl Slapd {
         slapd.run()?;
         Ok(slapd)
     }
+}
 
-    /// Starts it again after [`Slapd::stop`] or [`Slapd::kill`], at the same port with the same data.
-    ///
-    /// # Errors
-    /// It runs, or does not start.
-    pub fn run(&mut self) -> Result<()> {
+impl Directory for Slapd {
+    fn port(&self) -> u16 {
+        self.port
+    }
+
+    fn tls_port(&self) -> Option<u16> {
+        self.tls_port
+    }
+
+    /// With `slapd.conf`, `data`, `log`.
+    fn folder(&self) -> &Path {
+        self.home.folder()
+    }
+
+    fn admin(&self) -> &'static str {
+        Self::ADMIN
+    }
+
+    fn run(&mut self) -> Result<()> {
         let mut urls = self.url();
         if let Some(port) = self.tls_port {
             write!(urls, " ldaps://127.0.0.1:{port}/")?;
@@ -109,139 +128,21 @@ impl Slapd {
         self.home.wait_for_port(self.port)
     }
 
-    /// Ends it in order.
-    ///
-    /// # Errors
-    /// It cannot be ended.
-    pub fn stop(&mut self) -> Result<()> {
+    fn stop(&mut self) -> Result<()> {
         self.home.stop()
     }
 
-    /// Ends it at once, as if the power had failed.
-    ///
-    /// # Errors
-    /// It cannot be ended.
-    pub fn kill(&mut self) -> Result<()> {
+    fn kill(&mut self) -> Result<()> {
         self.home.kill()
     }
 
-    /// Holds it: it answers nothing, and its connections stay.
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn suspend(&self) -> Result<()> {
+    fn suspend(&self) -> Result<()> {
         self.home.suspend()
     }
 
-    /// Lets it go on after [`Slapd::suspend`].
-    ///
-    /// # Errors
-    /// It does not run.
-    pub fn resume(&self) -> Result<()> {
+    fn resume(&self) -> Result<()> {
         self.home.resume()
     }
-
-    /// Its address: `ldap://127.0.0.1:389/`.
-    #[must_use]
-    pub fn url(&self) -> String {
-        format!("ldap://127.0.0.1:{}/", self.port)
-    }
-
-    /// The port at which nothing is encrypted, unless that is asked for.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The port at which everything is encrypted; none without certificates.
-    #[must_use]
-    pub fn tls_port(&self) -> Option<u16> {
-        self.tls_port
-    }
-
-    /// Its folder: `slapd.conf`, `data`, `log`.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
-        self.home.folder()
-    }
-
-    /// Adds entries.
-    ///
-    /// # Errors
-    /// It does not take them.
-    pub fn add(&self, ldif: &str) -> Result<()> {
-        self.fed(Program::LdapAdd, &[], ldif)
-    }
-
-    /// Changes entries, each by a change record.
-    ///
-    /// # Errors
-    /// It does not take the changes.
-    pub fn modify(&self, ldif: &str) -> Result<()> {
-        self.fed(Program::LdapModify, &[], ldif)
-    }
-
-    /// Deletes an entry.
-    ///
-    /// # Errors
-    /// It does not delete it.
-    pub fn delete(&self, dn: &str) -> Result<()> {
-        self.fed(Program::LdapDelete, &[dn], "")
-    }
-
-    /// What OpenLDAP's own search prints: entries as LDIF, each value on a line.
-    ///
-    /// # Errors
-    /// The search fails.
-    pub fn search(&self, arguments: &[&str]) -> Result<String> {
-        let mut command = self.command(Program::LdapSearch)?;
-        command.args(["-LLL", "-o", "ldif-wrap=no", "-b", Self::SUFFIX]).args(arguments);
-        Ok(String::from_utf8(succeed(&mut command)?)?)
-    }
-
-    /// The value of an attribute of an entry, as OpenLDAP's own search prints it.
-    ///
-    /// # Errors
-    /// The search fails: there is no such entry.
-    pub fn value(&self, dn: &str, attribute: &str) -> Result<Option<String>> {
-        let printed = self.search(&["-b", dn, "-s", "base", "(objectClass=*)", attribute])?;
-        let start = format!("{attribute}: ");
-        Ok(printed.lines().find_map(|line| line.strip_prefix(&start)).map(str::to_owned))
-    }
-
-    /// One of OpenLDAP's tools, told where this server is and that it speaks for the administrator.
-    ///
-    /// # Errors
-    /// It is not installed.
-    pub fn command(&self, tool: Program) -> Result<Command> {
-        let mut command = tool.command()?;
-        command.args(["-x", "-H", &self.url(), "-D", Self::ADMIN, "-w", PASSWORD]);
-        Ok(command)
-    }
-
-    fn fed(&self, tool: Program, arguments: &[&str], input: &str) -> Result<()> {
-        let mut command = self.command(tool)?;
-        let mut child = command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        let mut pipe = child.stdin.take().context("no pipe")?;
-        // A tool that fails does not read to the end; its own words say more than the broken pipe.
-        let _ = pipe.write_all(input.as_bytes());
-        drop(pipe);
-        let output = child.wait_with_output()?;
-        if !output.status.success() {
-            bail!("{tool}: {}", String::from_utf8_lossy(&output.stderr));
-        }
-        Ok(())
-    }
-}
-
-fn common_entries() -> String {
-    let (suffix, reader) = (Slapd::SUFFIX, Slapd::READER);
-    format!(
-        "dn: {suffix}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n\
-         dn: ou=people,{suffix}\nobjectClass: organizationalUnit\nou: people\n\n\
-         dn: ou=groups,{suffix}\nobjectClass: organizationalUnit\nou: groups\n\n\
-         dn: {reader}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: {PASSWORD}\n\n"
-    )
 }
 
 fn configured(folder: &Path, setup: &SlapdSetup) -> Result<String> {
@@ -271,12 +172,4 @@ fn configured(folder: &Path, setup: &SlapdSetup) -> Result<String> {
         writeln!(text, "overlay syncprov\nsyncprov-checkpoint 1 1\nsyncprov-sessionlog {}", setup.session_log)?;
     }
     Ok(text)
-}
-
-fn succeed(command: &mut Command) -> Result<Vec<u8>> {
-    let output = command.output().with_context(|| format!("cannot start {:?}", command.get_program()))?;
-    if !output.status.success() {
-        bail!("{:?}: {}", command.get_program(), String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(output.stdout)
 }

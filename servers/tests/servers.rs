@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tidelock_servers::{Nats, RABBITMQ_FOLDER, RabbitMq};
+use tidelock_servers::{Directory as _, Ds389, Ds389Setup, Nats, RABBITMQ_FOLDER, RabbitMq, is_long_run};
 
 /// What a server says to one who says hello, if it says anything.
 fn greeting(port: u16, hello: &[u8]) -> Option<Vec<u8>> {
@@ -77,6 +77,57 @@ fn nats_comes_stops_comes_again_and_goes() {
     assert!(greeting(port, b"").is_some());
     drop(server);
     assert_eq!(greeting(port, b""), None);
+}
+
+#[test]
+fn ds389_comes_stops_comes_again_and_goes() {
+    if !is_long_run() {
+        println!("389 Directory Server is for the long run (TIDELOCK_LONG=1)");
+        return;
+    }
+    let mut setup = Ds389Setup::default();
+    let certificates = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crates/connectors/ldap/tests/certificates");
+    setup.certificates = Some(certificates);
+    let unit = |name: &str| format!("dn: ou={name},{0}\nobjectClass: organizationalUnit\nou: {name}\n\n", Ds389::SUFFIX);
+    let mut server = Ds389::start(&setup, &unit("first")).unwrap();
+    let (port, folder) = (server.port(), server.folder().to_owned());
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let semaphore = Path::new("/dev/shm").join(format!("sem.{name}.stats"));
+    assert_ne!(Some(port), server.tls_port());
+    let units = |server: &Ds389| server.search(&["(objectClass=organizationalUnit)", "ou"]).unwrap().matches("\nou: ").count();
+    assert_eq!(units(&server), 3);
+
+    server.suspend().unwrap();
+    assert_eq!(greeting(port, b""), None);
+    server.resume().unwrap();
+    server.add(&unit("second")).unwrap();
+    server.kill().unwrap();
+    assert!(server.search(&["1.1"]).is_err());
+    server.run().unwrap();
+    assert_eq!(units(&server), 4);
+    assert!(server.value(&format!("ou=second,{}", Ds389::SUFFIX), "entryUUID").unwrap().is_some());
+
+    server.stop().unwrap();
+    server.run().unwrap();
+    server.delete(&format!("ou=first,{}", Ds389::SUFFIX)).unwrap();
+    assert_eq!(units(&server), 3);
+    drop(server);
+    eventually("the end of what it had", || !folder.exists() && !semaphore.exists());
+}
+
+#[test]
+fn ds389_imports_entries() {
+    if !is_long_run() {
+        println!("389 Directory Server is for the long run (TIDELOCK_LONG=1)");
+        return;
+    }
+    let mut setup = Ds389Setup::default();
+    (setup.imported, setup.synchronization) = (true, false);
+    let server = Ds389::start(&setup, "").unwrap();
+    let people = format!("ou=people,{}", Ds389::SUFFIX);
+    assert!(server.value(&people, "nsUniqueId").unwrap().is_some());
+    assert_eq!(server.value(&people, "entryUUID").unwrap(), None);
+    assert_eq!(server.value("", "changeLog").unwrap(), None);
 }
 
 /// Not a test: what the test after it kills.

@@ -9,7 +9,7 @@ use crate::{Answer, Home};
 /// How often a run is killed: often in the long run, for which `TIDELOCK_LONG` is set, and a few times else.
 #[must_use]
 pub fn kills(few: u32, many: u32) -> u32 {
-    if std::env::var_os("TIDELOCK_LONG").is_some_and(|long| long != "0") { many } else { few }
+    if tidelock_servers::is_long_run() { many } else { few }
 }
 
 /// What became of a run that was to be killed.

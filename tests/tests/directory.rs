@@ -1,12 +1,12 @@
 //! A real directory, followed by live synchronization and by listening, while the engine is killed and the server is restarted: in the
 //! end the repository is as the directory. `TIDELOCK_LONG=1` makes the long run of it; `TIDELOCK_SEED` repeats the choices of one.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use tidelock_servers::{PASSWORD, Slapd, SlapdSetup};
+use tidelock_servers::{Directory, Ds389, Ds389Setup, PASSWORD, Slapd, SlapdSetup, is_long_run};
 use tidelock_tests::kill::{self, Fate};
 use tidelock_tests::live::{self, OBJECTS};
 use tidelock_tests::random::Random;
@@ -15,6 +15,7 @@ use tidelock_tests::{Home, Value};
 const LDAP: &str = "http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/bundle/com.evolveum.polygon.connector-ldap/com.evolveum.polygon.connector.ldap.LdapConnector";
 
 const LIVE: [&str; 4] = ["run", "live.xml", "--chunk", "10"];
+const RECONCILE: [&str; 4] = ["run", "reconcile.xml", "--chunk", "10"];
 const LISTEN: [&str; 6] = ["run", "listen.xml", "--chunk", "10", "--until-idle", "1"];
 
 #[test]
@@ -36,6 +37,24 @@ fn a_directory_is_listened_to_however_often_the_run_is_killed() {
     follow(&mut world, &mut random, &LISTEN, 6, 60);
 }
 
+/// It is followed by the time stamps of its entries, which tell seconds apart, and of what is gone by comparing what is left.
+#[test]
+fn a_389_directory_is_followed_however_often_the_run_is_killed() {
+    let Some(mut world) = World::on_389() else { return };
+    let mut random = Random::new();
+    world.import();
+    let _ = world.home.json(LIVE).expect_exit(0);
+    follow(&mut world, &mut random, &LIVE, 6, 60);
+}
+
+#[test]
+fn a_389_directory_is_reconciled_however_often_the_run_is_killed() {
+    let Some(mut world) = World::on_389() else { return };
+    let mut random = Random::new();
+    world.import();
+    follow(&mut world, &mut random, &RECONCILE, 6, 30);
+}
+
 /// Changes, runs that are killed, and a run that is not: again and again.
 fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: u32) {
     world.change(random);
@@ -52,9 +71,7 @@ fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: 
             Fate::Ended(exit) => panic!("the run ended with {exit} (seed {})", random.seed),
         }
         if random.below(4) == 0 {
-            // What it keeps in mind of deletions is gone with that: it then tells what is left.
-            world.server.stop().unwrap();
-            world.server.run().unwrap();
+            world.restart(random);
         }
         if random.below(2) == 0 {
             duration = (duration + world.run(run)) / 2;
@@ -113,11 +130,42 @@ fn a_part_of_the_tree_is_asked_for_where_the_type_is_limited_to_it() {
     assert_eq!(known, ["uid=u3,ou=guests,dc=example,dc=org"]);
 }
 
+#[test]
+fn the_card_says_what_the_server_does_and_when_that_was_found_out() {
+    let world = World::new(SlapdSetup::default());
+    let tested = world.home.json(["resource", "test", "resource.xml"]).expect_exit(0).json();
+    assert!(tested["ok"] == true && tested["capabilities"]["liveSync"] == true, "{tested:#}");
+    assert!(text_of(&tested["measured"]).starts_with("20"), "{tested:#}");
+    let findings = tested["findings"].as_array().unwrap();
+    let found = |subject: &str| findings.iter().find(|finding| finding["subject"] == subject).unwrap();
+    assert_eq!(found("changes pushed")["found"], "by content synchronization that persists");
+    assert_eq!(found("read in pages")["doubtful"], false);
+    let shown = world.home.tidelock(["resource", "test", "resource.xml"]).expect_exit(0).stdout;
+    for line in ["can be reached: yes", "Measured at 20", "changes pulled", "by content synchronization (RFC 4533)"] {
+        assert!(shown.contains(line), "{line}:\n{shown}");
+    }
+}
+
+#[test]
+fn the_card_marks_what_stands_in_the_way() {
+    let mut setup = SlapdSetup::default();
+    setup.database = "limits dn.exact=\"cn=reader,dc=example,dc=org\" size.soft=10 size.hard=10 size.prtotal=20\n".to_owned();
+    let world = World::new(setup);
+    world.home.edit("resource.xml", Slapd::ADMIN, Slapd::READER);
+    let shown = world.home.tidelock(["resource", "test", "resource.xml"]).expect_exit(0).stdout;
+    for (subject, found) in [("read in pages", "and not all"), ("read at once", "10 entries, then a limit on their number")] {
+        let line = shown.lines().find(|line| line.contains(subject)).unwrap();
+        assert!(line.starts_with('!') && line.contains(found), "{shown}");
+    }
+}
+
 /// A directory, and a repository beside it.
 struct World {
-    server: Slapd,
+    server: Box<dyn Directory>,
     home: Home,
     next: usize,
+    /// Whether it loses nothing that it has done when it is killed.
+    durable: bool,
 }
 
 /// What an entry is, as far as the tests change it.
@@ -131,16 +179,38 @@ impl World {
     fn new(mut setup: SlapdSetup) -> Self {
         // So few that deletions are now told one by one, and now by what is left.
         setup.session_log = 15;
-        let guests = format!("dn: ou=guests,{0}\nobjectClass: organizationalUnit\nou: guests\n\n", Slapd::SUFFIX);
-        let server = Slapd::start(&setup, &(guests + &(0..40).map(added).collect::<String>())).unwrap();
+        Self::of(Box::new(Slapd::start(&setup, &entries()).unwrap()), false)
+    }
+
+    /// With a 389 Directory Server, which belongs to the long run; none in others.
+    fn on_389() -> Option<Self> {
+        if !is_long_run() {
+            println!("389 Directory Server is for the long run (TIDELOCK_LONG=1)");
+            return None;
+        }
+        Some(Self::of(Box::new(Ds389::start(&Ds389Setup::default(), &entries()).unwrap()), true))
+    }
+
+    fn of(server: Box<dyn Directory>, durable: bool) -> Self {
         let home = Home::new();
-        home.write("resource.xml", resource(server.port()));
+        home.write("resource.xml", resource(server.port(), server.admin()));
         home.write("import.xml", live::task("Import", "import", "", OBJECTS, ""));
         home.write("reconcile.xml", live::task("Reconcile", "reconciliation", "", OBJECTS, ""));
         home.write("live.xml", live::task("Live", "liveSynchronization", "", OBJECTS, ""));
         home.write("listen.xml", live::task("Listen", "asynchronousUpdate", "", " ", ""));
         let _ = home.tidelock(["apply", "resource.xml"]).expect_exit(0);
-        Self { server, home, next: 40 }
+        Self { server, home, next: 40, durable }
+    }
+
+    /// Stops the server, or kills it, and starts it again. What a slapd keeps in mind of deletions is gone with that: it then tells
+    /// what is left.
+    fn restart(&mut self, random: &mut Random) {
+        if self.durable && random.below(2) == 0 {
+            self.server.kill().unwrap();
+        } else {
+            self.server.stop().unwrap();
+        }
+        self.server.run().unwrap();
     }
 
     fn import(&self) {
@@ -158,6 +228,10 @@ impl World {
             let _ = self.home.json(["run", "reconcile.xml"]).expect_exit(0);
         } else {
             let _ = answer.expect_exit(0);
+            if run == RECONCILE {
+                // One that was interrupted has gone on: what it had read before the latest changes it has not read again.
+                let _ = self.home.json(run).expect_exit(0);
+            }
         }
         took
     }
@@ -229,6 +303,11 @@ fn text_of(value: &Value) -> String {
     value.as_array().and_then(|list| list.first()).unwrap_or(value).as_str().unwrap_or_default().to_owned()
 }
 
+fn entries() -> String {
+    let guests = format!("dn: ou=guests,{0}\nobjectClass: organizationalUnit\nou: guests\n\n", Slapd::SUFFIX);
+    guests + &(0..40).map(added).collect::<String>()
+}
+
 fn person(number: usize) -> String {
     format!("uid=u{number},ou=people,{}", Slapd::SUFFIX)
 }
@@ -250,14 +329,15 @@ fn moved(dn: &str, unit: &str) -> String {
     format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {name}\ndeleteoldrdn: 0\nnewsuperior: ou={unit},{}\n\n", Slapd::SUFFIX)
 }
 
-fn resource(port: u16) -> String {
+/// What is left is compared with each run, where deletions are not told.
+fn resource(port: u16, admin: &str) -> String {
     let connection = format!(
         r#"<connectorConfiguration><icfc:configurationProperties xmlns:ldap="{LDAP}">
 <ldap:host>127.0.0.1</ldap:host><ldap:port>{port}</ldap:port><ldap:baseContext>{}</ldap:baseContext>
-<ldap:bindDn>{}</ldap:bindDn><ldap:bindPassword><clearValue>{PASSWORD}</clearValue></ldap:bindPassword>
+<ldap:bindDn>{admin}</ldap:bindDn><ldap:bindPassword><clearValue>{PASSWORD}</clearValue></ldap:bindPassword>
+<ldap:comparisonInterval>1</ldap:comparisonInterval>
 </icfc:configurationProperties></connectorConfiguration>"#,
         Slapd::SUFFIX,
-        Slapd::ADMIN,
     );
     let text = live::resource(&connection).replace("ri:AccountObjectClass", "ri:inetOrgPerson");
     let mapped = [("ri:login", "ri:uid"), ("ri:seq", "ri:description"), (">employeeNumber<", ">description<")];

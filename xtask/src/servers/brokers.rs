@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use anyhow::Result;
-use tidelock_servers::{Nats, Program, RabbitMq};
+use tidelock_servers::{Nats, Program, RabbitMq, is_long_run};
 
 use super::packages;
 use crate::shell;
@@ -16,16 +16,18 @@ pub(crate) struct Brokers {
     nats: Nats,
 }
 
-/// Sees to it that the servers are installed which tests start: RabbitMQ, NATS, and slapd with its tools.
+/// Sees to it that the servers are installed which tests start: RabbitMQ, NATS, and slapd with its tools; for the long run also 389
+/// Directory Server.
 ///
 /// # Errors
 ///
 /// They are missing, and this is no Debian where we may install them.
 pub(crate) fn need() -> Result<()> {
-    let missing = || Program::ALL.iter().find(|program| program.path().is_none());
-    let mut packages: Vec<_> = Program::ALL.iter().filter(|program| program.path().is_none()).map(|p| p.package()).collect();
+    let more = if is_long_run() { Program::LONG_RUN } else { &[] };
+    let missing = || Program::ALL.iter().chain(more).filter(|program| program.path().is_none());
+    let mut packages: Vec<_> = missing().map(|program| program.package()).collect();
     packages.dedup();
-    packages::need("the tests", &packages, || missing().map(ToString::to_string))
+    packages::need("the tests", &packages, || missing().next().map(ToString::to_string))
 }
 
 /// Starts both, after [`need`].

@@ -1,16 +1,17 @@
 //! `resource`: a look at a resource itself.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use serde_json::json;
 use tidelock_activities::{Connectors, OpenError, ResourceEntry};
-use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Found, SearchRequest};
+use tidelock_connector_api::{Completeness, Connector, Error, ErrorKind, Finding, Found, SearchRequest};
 use tidelock_model::definition::Resource as Definition;
 use tidelock_model::document::Scope;
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ObjectClass, ResourceObject, Schema, ValueType};
-use tidelock_model::{Diagnostics, Oid, Place, Value};
+use tidelock_model::{Diagnostics, Oid, Place, Timestamp, Value};
 use tidelock_resolver::classify::{Classification, classify};
 use tidelock_resolver::compile;
 use tidelock_resolver::filter::{Purpose, bind};
@@ -24,7 +25,7 @@ use crate::failure::{Exit, Failure};
 use crate::output::json::{self, List};
 use crate::output::table::Table;
 use crate::output::text::{clean, count};
-use crate::output::{BAD, FAINT, GOOD, STRONG};
+use crate::output::{BAD, DOUBTFUL, FAINT, GOOD, Paint, STRONG};
 use crate::registry::Registry;
 use crate::repository;
 use crate::validate::{self, Tasks};
@@ -103,9 +104,12 @@ async fn find(session: &Session, argument: &str) -> Result<Opened, Failure> {
 }
 
 async fn test(session: &Session, resource: &Opened) -> Result<Exit, Failure> {
-    let tested = resource.connector.test().await;
     let output = &session.output;
     let connector = &*resource.connector;
+    let measured = Timestamp::from_millis(now());
+    let tested = connector.test().await;
+    let findings = if tested.is_ok() { findings(connector).await } else { Vec::new() };
+    // Which facets there are may depend on what was learned just now.
     let facets = [("liveSync", connector.live_sync().is_some()), ("asyncUpdate", connector.async_updates().is_some())];
     let failure = tested.err().map(|error| Failure::resource(&error, resource.place()));
     if output.is_json() {
@@ -113,10 +117,16 @@ async fn test(session: &Session, resource: &Opened) -> Result<Exit, Failure> {
         for (name, offered) in facets {
             capabilities[name] = offered.into();
         }
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|finding| json!({ "subject": finding.subject, "found": finding.found, "doubtful": finding.doubtful }))
+            .collect();
         output.document(&json!({
             "ok": failure.is_none(),
             "resource": { "oid": resource.oid.as_ref().map(ToString::to_string), "name": resource.name() },
             "capabilities": capabilities,
+            "measured": measured.to_string(),
+            "findings": findings,
             "error": failure.as_ref().map(|failure| &failure.error),
         }))?;
         return Ok(failure.map_or(Exit::Done, |failure| failure.exit));
@@ -130,6 +140,9 @@ async fn test(session: &Session, resource: &Opened) -> Result<Exit, Failure> {
             for (name, offered) in facets {
                 text.push_str(&format!("  {name:<12} {}\n", if offered { "yes" } else { "no" }));
             }
+            if !findings.is_empty() {
+                text.push_str(&card(&findings, measured, paint));
+            }
             output.say(&text)?;
             Ok(Exit::Done)
         }
@@ -138,6 +151,32 @@ async fn test(session: &Session, resource: &Opened) -> Result<Exit, Failure> {
             Err(failure)
         }
     }
+}
+
+/// What the resource really does; that it does not let itself be measured is a finding, too.
+async fn findings(connector: &dyn Connector) -> Vec<Finding> {
+    connector.capabilities().await.unwrap_or_else(|error| {
+        let told = format!("cannot be found out: {}", error.full_message());
+        vec![Finding::new("capabilities", told).doubtful()]
+    })
+}
+
+/// The findings for people, dated: servers and their limits change. What stands in the way of something is marked.
+fn card(findings: &[Finding], measured: Timestamp, paint: Paint) -> String {
+    let mut text = format!("\n  Measured at {measured}\n");
+    let widest = findings.iter().map(|finding| finding.subject.chars().count()).max().unwrap_or_default();
+    for finding in findings {
+        let subject = clean(&finding.subject);
+        let gap = " ".repeat(widest - finding.subject.chars().count());
+        let mark = if finding.doubtful { paint.text(DOUBTFUL, "!") } else { " ".to_owned() };
+        text.push_str(&format!("{mark} {subject}{gap}  {}\n", clean(&finding.found)));
+    }
+    text
+}
+
+/// The clock. It dates the card, and nothing else.
+fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 async fn schema(session: &Session, resource: &Opened) -> Result<Exit, Failure> {

@@ -19,7 +19,7 @@ use crate::live_sync::below::Below;
 use crate::live_sync::subject::{Changed, Subject, full};
 use crate::live_sync::syncrepl::{EntryId, Info, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
 use crate::live_sync::token::expired;
-use crate::live_sync::{Position, Strategy, strategy};
+use crate::live_sync::{Position, Strategy, UNSOUND_ON_389, strategy};
 use crate::message::{Message, answer};
 
 /// After how much silence the server is asked whether it is still there.
@@ -44,8 +44,9 @@ impl AsyncUpdates for Ldap {
         let begin = async move {
             let directory = self.directory().await?;
             if strategy(self, &directory).await? != Strategy::Syncrepl {
-                let message = "the server does not push changes: it offers no content synchronization (RFC 4533)";
-                return Err(Error::unsupported(message));
+                let why =
+                    if directory.root.is_389() { UNSOUND_ON_389 } else { "it offers no content synchronization (RFC 4533)" };
+                return Err(Error::unsupported(format!("the server does not push changes: {why}")));
             }
             let subject = Subject::new(&self.pool, directory, None).await?;
             Listener::new(self, subject, token).await

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tidelock_connector_api::{Error, Finding, Result};
+use tidelock_connector_api::{Completeness, Error, Finding, Result};
 
 use crate::client::Pool;
 use crate::clock::{now, server_time};
@@ -12,15 +12,16 @@ use crate::connector::Ldap;
 use crate::error::{code, not_ldap};
 use crate::filter::Filter;
 use crate::live_sync::subject::Subject;
-use crate::live_sync::syncrepl::Offer;
-use crate::live_sync::{Strategy, is_by_uuid, strategy, syncrepl};
+use crate::live_sync::syncrepl::{self, Info, Offer};
+use crate::live_sync::{Strategy, UNSOUND_ON_389, is_by_uuid, strategy};
 use crate::message::{Control, Message, Request, Scope, Search, answer, oid};
 use crate::schema::{DN, Directory};
+use crate::search::Walk;
 use crate::subschema::ClassKind;
-use crate::value::write_time;
+use crate::value::Form;
 
-/// How many entries are counted at most to find out a limit.
-const COUNTED: usize = 5_000;
+/// How many entries are counted at most to find out a limit: more than the limits that servers come with.
+const COUNTED: usize = 10_000;
 
 /// Asks a server all there is to ask.
 pub(crate) async fn measure(ldap: &Ldap) -> Result<Vec<Finding>> {
@@ -29,7 +30,6 @@ pub(crate) async fn measure(ldap: &Ldap) -> Result<Vec<Finding>> {
     let pool = &ldap.pool;
     let config = ldap.config();
     let mut findings = vec![
-        Finding::new("measured", moment(now())),
         Finding::new("server", server(config, &directory)),
         encryption(config),
         identity(pool, &directory).await,
@@ -39,10 +39,12 @@ pub(crate) async fn measure(ldap: &Ldap) -> Result<Vec<Finding>> {
     ];
     findings.extend(directory.missing.iter().map(|missing| Finding::new("schema", missing.as_str()).doubtful()));
     findings.push(paging(pool, config, &directory).await);
-    findings.push(limits(pool, config).await);
+    let strategy = strategy(ldap, &directory).await;
+    findings.push(limit_in_pages(pool, &directory).await);
+    findings.push(limit_at_once(pool, config, &directory, strategy.as_ref().ok().copied()).await);
     findings.push(sorting(pool, config, &directory).await);
     findings.push(identifiers(pool, config, &directory).await);
-    findings.push(changes(ldap, &directory).await);
+    findings.extend(changes(ldap, &directory, strategy).await);
     findings.push(ranges(pool, config).await);
     findings.push(clock(pool).await);
     findings.push(offered(&directory));
@@ -163,35 +165,92 @@ async fn two_pages(pool: &Arc<Pool>, config: &LdapConfig) -> Result<String> {
     Ok(if seen[0] == seen[1] { "broken: each page is the first one".to_owned() } else { "work".to_owned() })
 }
 
-/// Asks for everything at once, by name only, and sees how far it comes.
-async fn limits(pool: &Arc<Pool>, config: &LdapConfig) -> Finding {
-    let subject = "limits for us";
-    match ask(pool, Request::Search(everything(config)), &[], COUNTED).await {
-        Ok(told) => match told.code {
-            None => Finding::new(subject, format!("none below {COUNTED} entries without paging")),
-            Some(code::SUCCESS) => Finding::new(subject, format!("none met; {} entries in all", told.entries.len())),
-            Some(code::SIZE_LIMIT) => {
-                let found = format!("{} entries without paging", told.entries.len());
-                Finding::new(subject, found).doubtful()
+/// Reads as searches do, by name only, and sees how far that comes.
+async fn limit_in_pages(pool: &Arc<Pool>, directory: &Directory) -> Finding {
+    let subject = "read in pages";
+    if pool.config().paging == Paging::None {
+        return Finding::new(subject, "not tried: 'pagingStrategy' is none");
+    }
+    let mut walk = Walk::new(Arc::clone(pool), &directory.root, everything(pool.config()));
+    let mut seen = 0;
+    loop {
+        match walk.batch().await {
+            Ok((messages, verdict)) => {
+                seen += messages.len();
+                match verdict {
+                    Some(Completeness::Complete) => return Finding::new(subject, format!("{}, which is all", entries(seen))),
+                    Some(Completeness::Incomplete { message, .. }) => {
+                        return Finding::new(subject, format!("{}, and not all: {message}", entries(seen))).doubtful();
+                    }
+                    None if seen >= COUNTED => return Finding::new(subject, more_than(seen)),
+                    None => {}
+                }
             }
-            Some(code::TIME_LIMIT) => Finding::new(subject, "a limit on time, without paging").doubtful(),
-            Some(other) => Finding::new(subject, format!("the server ended with result {other}")).doubtful(),
-        },
-        Err(error) => failed(subject, &error),
+            Err(error) => return failed(subject, &error),
+        }
     }
 }
 
+/// Asks for everything at once, by name only. A limit on that stands in the way of what is not asked for in pages.
+async fn limit_at_once(pool: &Arc<Pool>, config: &LdapConfig, directory: &Directory, strategy: Option<Strategy>) -> Finding {
+    let subject = "read at once";
+    let is_needed = strategy == Some(Strategy::Syncrepl)
+        || config.paging == Paging::None
+        || (config.paging == Paging::Auto && !directory.root.has_control(oid::PAGED_RESULTS));
+    let told = match ask(pool, Request::Search(everything(config)), &[], COUNTED).await {
+        Ok(told) => told,
+        Err(error) => return failed(subject, &error),
+    };
+    let seen = told.entries.len();
+    let limit = match told.code {
+        None => return Finding::new(subject, more_than(seen)),
+        Some(code::SUCCESS) => return Finding::new(subject, format!("{}, which is all", entries(seen))),
+        Some(code::SIZE_LIMIT) => "a limit on their number".to_owned(),
+        Some(code::TIME_LIMIT) => "a limit on time".to_owned(),
+        Some(code::ADMIN_LIMIT) => "a limit on what the server looks through".to_owned(),
+        Some(other) => format!("result {other}"),
+    };
+    let finding = Finding::new(subject, format!("{}, then {limit}", entries(seen)));
+    if is_needed { finding.doubtful() } else { finding }
+}
+
+fn entries(number: usize) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
+}
+
+fn more_than(seen: usize) -> String {
+    format!("{}; no more were asked for, and no limit was met", entries(seen))
+}
+
+/// Asks for entries in an order that they are hardly in by themselves, and looks whether they come in it.
 async fn sorting(pool: &Arc<Pool>, config: &LdapConfig, directory: &Directory) -> Finding {
     let subject = "sorting";
     if !directory.root.has_control(oid::SERVER_SORT) {
         return Finding::new(subject, "not offered, and not needed");
     }
-    let search = Search { size_limit: 1, ..everything(config) };
-    match ask(pool, Request::Search(search), &[Control::sort("objectClass", None, false)], 2).await {
-        Ok(told) if matches!(told.code, Some(code::SUCCESS | code::SIZE_LIMIT)) => Finding::new(subject, "offered"),
-        Ok(told) => Finding::new(subject, format!("offered, and refused with result {}", told.code.unwrap_or_default())),
-        Err(error) => failed(subject, &error),
+    let by = match directory.identifier_form() {
+        Form::Text => &*config.identifier,
+        _ => "modifyTimestamp",
+    };
+    let search = Search { attributes: vec![by.to_owned()], ..everything(config) };
+    let told = match ask(pool, Request::Search(search), &[Control::sort(by, None, true)], COUNTED).await {
+        Ok(told) => told,
+        Err(error) => return failed(subject, &error),
+    };
+    let seen = told.entries.len();
+    if let Some(refused) = told.code.filter(|_| seen == 0) {
+        return Finding::new(subject, format!("offered, and refused with result {refused}; not needed"));
     }
+    let key = |message: &Message| {
+        let values = message.entry().and_then(|entry| entry.values_of(by)).unwrap_or_default();
+        values.first().map(|value| value.to_ascii_lowercase())
+    };
+    let keys: Vec<_> = told.entries.iter().filter_map(key).collect();
+    let found = match keys.is_sorted_by(|one, next| one >= next) {
+        true => format!("works: {} by '{by}'", entries(keys.len())),
+        false => format!("broken: {} come in another order than by '{by}'; not needed", entries(keys.len())),
+    };
+    Finding::new(subject, found)
 }
 
 /// Looks an identifier up that no entry has: with an index that takes no time.
@@ -209,7 +268,11 @@ async fn identifiers(pool: &Arc<Pool>, config: &LdapConfig, directory: &Director
     match shown {
         Ok(true) => {}
         Ok(false) => {
-            return Finding::new(subject, format!("the base context shows no '{}'", config.identifier)).doubtful();
+            let help = match directory.root.is_389() {
+                true => "; 389 Directory Server gives none to entries that are imported, and all have an 'nsUniqueId'",
+                false => "",
+            };
+            return Finding::new(subject, format!("the base context shows no '{}'{help}", config.identifier)).doubtful();
         }
         Err(error) => return failed(subject, &error),
     }
@@ -232,33 +295,82 @@ async fn identifiers(pool: &Arc<Pool>, config: &LdapConfig, directory: &Director
     }
 }
 
-/// Finds out how changes would be followed, by taking a position.
-async fn changes(ldap: &Ldap, directory: &Arc<Directory>) -> Finding {
-    let subject = "changes";
-    let strategy = match strategy(ldap, directory).await {
-        Ok(strategy) => strategy,
+/// How changes would be followed: found out by taking a position, and by listening until the server says that all has been told.
+async fn changes(ldap: &Ldap, directory: &Arc<Directory>, strategy: Result<Strategy>) -> Vec<Finding> {
+    let (pulled, pushed) = ("changes pulled", "changes pushed");
+    match strategy {
+        Err(error) => vec![failed(pulled, &error)],
+        Ok(Strategy::Timestamps) => {
+            let why = match directory.content_synchronization(&ldap.pool).await {
+                _ if directory.root.is_389() => UNSOUND_ON_389,
+                _ if !is_by_uuid(ldap) => "'uidAttribute' is nothing that content synchronization calls entries by",
+                Ok(Offer::Given) => "'synchronizationStrategy' is modifyTimestamp",
+                Ok(Offer::ByOtherIdentifiers) => "content synchronization calls entries by something else than 'uidAttribute'",
+                Ok(Offer::Refused(_)) => "content synchronization is offered, and refused to us",
+                _ => "the server offers no content synchronization (RFC 4533)",
+            };
+            vec![time_stamps(pulled, &ldap.pool).await, Finding::new(pushed, format!("no: {why}"))]
+        }
+        Ok(Strategy::Syncrepl) => {
+            let position = async {
+                let watched = Subject::new(&ldap.pool, Arc::clone(directory), None).await?;
+                let cookie = syncrepl::current(&ldap.pool, &watched).await?;
+                Ok((watched, cookie))
+            };
+            let (watched, cookie) = match position.await {
+                Ok(position) => position,
+                Err(error) => return vec![failed(pulled, &error)],
+            };
+            let heard = match listen(&ldap.pool, &watched, &cookie).await {
+                Ok(()) => Finding::new(pushed, "by content synchronization that persists"),
+                Err(error) => failed(pushed, &error),
+            };
+            vec![Finding::new(pulled, "by content synchronization (RFC 4533)"), heard]
+        }
+    }
+}
+
+/// Listens from a position on, until everything up to now has been told.
+async fn listen(pool: &Arc<Pool>, watched: &Subject, cookie: &[u8]) -> Result<()> {
+    let broken = |_| not_ldap(&pool.config().server());
+    let mut lease = syncrepl::begin(pool, watched, Some(cookie), true).await?;
+    loop {
+        let message = lease.next(Some(pool.config().read_timeout)).await?;
+        match message.tag {
+            answer::INTERMEDIATE => {
+                if let Some(Info::PhaseEnd { done: true, .. }) = syncrepl::info(&message).map_err(broken)? {
+                    return Ok(());
+                }
+            }
+            answer::DONE => {
+                lease.ended();
+                message.outcome().map_err(broken)?.check("cannot listen")?;
+                return Err(Error::unsupported("the server ends the search that is to persist"));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Looks for time stamps that no entry has: with an index that takes no time, and without one some servers refuse.
+async fn time_stamps(subject: &str, pool: &Arc<Pool>) -> Finding {
+    let never = b"99991231235959Z".to_vec();
+    let search = Search { filter: Filter::GreaterOrEqual("modifyTimestamp".to_owned(), never), ..everything(pool.config()) };
+    let begun = Instant::now();
+    let told = match ask(pool, Request::Search(search), &[], 1).await {
+        Ok(told) => told,
         Err(error) => return failed(subject, &error),
     };
-    let measured = async {
-        let watched = Subject::new(&ldap.pool, Arc::clone(directory), None).await?;
-        syncrepl::current(&ldap.pool, &watched).await
-    };
-    match strategy {
-        Strategy::Syncrepl => match measured.await {
-            Ok(_) => Finding::new(subject, "content synchronization, pulled and pushed"),
-            Err(error) => failed(subject, &error),
-        },
-        Strategy::Timestamps => {
-            let every = ldap.config().comparison_interval.as_secs();
-            let why = match directory.content_synchronization(&ldap.pool).await {
-                Ok(Offer::ByOtherIdentifiers) if is_by_uuid(ldap) => {
-                    "; content synchronization is offered, and calls entries by something else than 'uidAttribute'"
-                }
-                Ok(Offer::Refused(_)) => "; content synchronization is offered, and refused to us",
-                _ => "",
-            };
-            let found = format!("time stamps; deletions are noticed every {every} s, by comparing what is left{why}");
-            Finding::new(subject, found).doubtful()
+    let every = pool.config().comparison_interval.as_secs();
+    let took = millis(begun.elapsed());
+    let found = format!(
+        "by time stamps, looked up in {took:.1} ms; deletions are noticed every {every} s, when what is left is compared"
+    );
+    match told.code {
+        None | Some(code::SUCCESS) => Finding::new(subject, found),
+        Some(refused) => {
+            let help = "has the server an index on 'modifyTimestamp'?";
+            Finding::new(subject, format!("{found}; now it ends with result {refused}: {help}")).doubtful()
         }
     }
 }
@@ -282,19 +394,26 @@ async fn ranges(pool: &Arc<Pool>, config: &LdapConfig) -> Finding {
     }
 }
 
-/// Compares clocks, where the server shows its own. Without it, time stamps are held against ours.
+/// Compares clocks, where the server shows its own.
 async fn clock(pool: &Arc<Pool>) -> Finding {
     let subject = "clock";
+    let before = now();
     match server_time(pool).await {
-        Some(theirs) => {
-            let ahead = theirs - now();
-            let found = match ahead.signum() {
-                1 => format!("the server's is {ahead} ms ahead of ours"),
-                _ => format!("the server's is {} ms behind ours", -ahead),
-            };
-            Finding::new(subject, found)
-        }
-        None => Finding::new(subject, "the server does not show its own"),
+        Some(theirs) => Finding::new(subject, difference(theirs, before, now())),
+        None => Finding::new(subject, "the server does not show its own to us"),
+    }
+}
+
+/// The difference of a clock that says `theirs` to ours, while that goes from `before` to `after`. One that shows no milliseconds may be
+/// up to a second later than it says.
+fn difference(theirs: i64, before: i64, after: i64) -> String {
+    let finest = if theirs % 1000 == 0 { 999 } else { 0 };
+    let (least, most) = (theirs - after, theirs + finest - before);
+    let seconds = |millis: i64| format!("{:.1} s", Duration::from_millis(millis.unsigned_abs()).as_secs_f64());
+    match (least, most) {
+        (1.., _) => format!("the server's is at least {} ahead of ours", seconds(least)),
+        (_, ..=-1) => format!("the server's is at least {} behind ours", seconds(-most)),
+        _ => format!("the server's is ours, as far as can be told (within {})", seconds(most - least)),
     }
 }
 
@@ -361,10 +480,24 @@ fn failed(subject: &str, error: &Error) -> Finding {
     Finding::new(subject, error.full_message()).doubtful()
 }
 
-fn moment(millis: i64) -> String {
-    write_time(millis).map_or_else(String::new, |_| tidelock_model::Timestamp::from_millis(millis).to_string())
-}
-
 fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_difference_is_claimed_that_is_not_there() {
+        for (theirs, expected) in [
+            (10_000, "the server's is ours, as far as can be told (within 1.0 s)"),
+            (9_001, "the server's is at least 1.2 s behind ours"),
+            (9_000, "the server's is at least 0.2 s behind ours"),
+            (11_000, "the server's is at least 0.8 s ahead of ours"),
+            (3_610_000, "the server's is at least 3599.8 s ahead of ours"),
+        ] {
+            assert_eq!(difference(theirs, 10_200, 10_250), expected);
+        }
+    }
 }

@@ -122,11 +122,13 @@ impl Connector for Ldap {
         (self.config().synchronization != SynchronizationStrategy::None).then_some(self)
     }
 
-    /// Content synchronization only: it takes a server that speaks of its own accord.
+    /// Content synchronization only: it takes a server that speaks of its own accord. As long as it is not known which server it is,
+    /// it may be one that does; then a listener is told that it does not.
     fn async_updates(&self) -> Option<&dyn AsyncUpdates> {
         let strategy = self.config().synchronization;
         let possible = matches!(strategy, SynchronizationStrategy::Auto | SynchronizationStrategy::Syncrepl);
-        (possible && live_sync::is_by_uuid(self)).then_some(self)
+        let is_389 = self.known().is_some_and(|directory| directory.root.is_389());
+        (possible && live_sync::is_by_uuid(self) && !is_389).then_some(self)
     }
 
     fn provision(&self) -> Option<&dyn Provision> {

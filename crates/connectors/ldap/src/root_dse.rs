@@ -66,6 +66,11 @@ impl RootDse {
         self.features.iter().any(|offered| offered == oid::ALL_OPERATIONAL_ATTRIBUTES)
     }
 
+    /// Whether it is 389 Directory Server, or what Red Hat makes of it.
+    pub(crate) fn is_389(&self) -> bool {
+        self.vendor.iter().any(|vendor| vendor == "389 Project")
+    }
+
     /// The naming context that a name is in, by its spelling.
     pub(crate) fn context_of(&self, name: &str) -> Option<&str> {
         let name = Dn::parse(name)?;

@@ -88,7 +88,10 @@ impl Directory {
     pub(crate) async fn read(pool: &Arc<Pool>) -> Result<Self> {
         let root = RootDse::read(pool).await?;
         let name = root.subschema.clone().unwrap_or_else(|| "cn=subschema".to_owned());
-        let subschema = read_subschema(pool, &name).await?;
+        let mut subschema = read_subschema(pool, &name).await?;
+        if root.is_389() {
+            subschema.forget_orders_of_foreign_times();
+        }
         Self::new(pool.config(), root, subschema)
     }
 

@@ -271,7 +271,9 @@ impl Walk {
         let cookie = message.page_cookie().map_err(|_| not_ldap(lease.server()))?;
         let incomplete = |reason, message: String| Ok(Some(Completeness::incomplete(reason, message)));
         if outcome.is_limit() {
-            let help = "give the name that is bound with higher limits";
+            // Some servers hold each page to the limit, and not the sum of them.
+            let smaller = if self.page_size.is_some() && self.first_page { ", or 'pagingBlockSize' a lower value" } else { "" };
+            let help = format!("give the name that is bound with higher limits{smaller}");
             let message = format!("{} after {} entries; {help}", outcome.describe(), self.received);
             return incomplete(IncompleteReason::Limit, message);
         }

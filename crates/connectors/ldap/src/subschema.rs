@@ -91,6 +91,15 @@ impl Subschema {
         schema
     }
 
+    /// Forgets that points in time have an order, where others than the server write them: one that compares them as text is right
+    /// only about those that are all in one spelling.
+    pub(crate) fn forget_orders_of_foreign_times(&mut self) {
+        let is_time = |syntax: &Option<String>| syntax.as_deref() == Some("1.3.6.1.4.1.1466.115.121.1.24");
+        for foreign in self.types.iter_mut().filter(|found| !found.operational && is_time(&found.syntax)) {
+            foreign.ordering = None;
+        }
+    }
+
     pub(crate) fn classes(&self) -> &[Class] {
         &self.classes
     }

@@ -163,14 +163,16 @@ fn compare(attribute: &Attribute, name: &str, comparison: Comparison, value: &Va
         }
         _ => return None,
     };
-    // Times are finer on the server than with us: a millisecond lasts until the next one begins.
+    // Times are bounded by whole seconds, generously, and what is found is checked: servers have finer ones than we do, and 389
+    // Directory Server compares them as text, in which a fraction comes before the second that it belongs to.
     let is_time = matches!(attribute.form, Form::Time(_));
+    let second = |millis: i64| millis.div_euclid(1000).checked_mul(1000);
     let (at_least, bound, exact) = match comparison {
+        Comparison::GreaterOrEqual | Comparison::Greater if is_time => (true, second(value.checked_sub(1000)?)?, false),
+        Comparison::LessOrEqual | Comparison::Less if is_time => (false, second(value.checked_add(1000)?)?, false),
         Comparison::GreaterOrEqual => (true, value, true),
         Comparison::Greater => (true, value.checked_add(1)?, true),
-        Comparison::LessOrEqual if is_time => (false, value.checked_add(1)?, false),
         Comparison::LessOrEqual => (false, value, true),
-        Comparison::Less if is_time => (false, value, false),
         Comparison::Less => (false, value.checked_sub(1)?, true),
     };
     let bound = attribute.form.write(&step(bound))?;
@@ -207,9 +209,72 @@ fn is_legal(class: &EntryClass, attribute: &Attribute, value: &Value) -> bool {
     }
 }
 
-/// A millisecond, which is an interval to the server.
+/// A point in time, which is an interval to the server.
 fn moment(attribute: &Attribute, name: &str, value: &Value) -> Option<Filter> {
     let from = compare(attribute, name, Comparison::GreaterOrEqual, value)?.filter?;
     let to = compare(attribute, name, Comparison::LessOrEqual, value)?.filter?;
     Some(from.and(to))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::config::TimestampForm;
+    use crate::value::{parse_time, write_time};
+
+    fn time() -> Attribute {
+        Attribute {
+            name: "modifyTimestamp".into(),
+            asked_as: Some("modifyTimestamp".into()),
+            form: Form::Time(TimestampForm::UnixEpoch),
+            rule: MatchingRule::Exact,
+            in_binary: false,
+            operational: true,
+            text: TextSyntax::Other,
+            equality: true,
+            ordering: true,
+            substring: false,
+        }
+    }
+
+    proptest! {
+        /// Whether a server compares points in time or their texts, and however fine its own are.
+        #[test]
+        fn no_time_is_missed(millis in 0..4_000_000_000_000_i64, apart in -2500..2500_i64, digits in 0..6_usize) {
+            let text = write_time(millis).unwrap();
+            let (second, _) = text.split_at(14);
+            let fraction = format!("{:06}", (millis % 1000) * 1000 + 7);
+            let stored = if digits == 0 { format!("{second}Z") } else { format!("{second}.{}Z", &fraction[..digits]) };
+            let is = parse_time(&stored).unwrap();
+            let wanted = is + apart;
+            for comparison in
+                [Comparison::GreaterOrEqual, Comparison::Greater, Comparison::LessOrEqual, Comparison::Less]
+            {
+                let meets = match comparison {
+                    Comparison::GreaterOrEqual => is >= wanted,
+                    Comparison::Greater => is > wanted,
+                    Comparison::LessOrEqual => is <= wanted,
+                    Comparison::Less => is < wanted,
+                };
+                let translated = compare(&time(), "modifyTimestamp", comparison, &Value::Integer(wanted)).unwrap();
+                prop_assert!(!translated.exact);
+                let (by_text, by_time) = match translated.filter.unwrap() {
+                    Filter::GreaterOrEqual(_, bound) => {
+                        let bound = String::from_utf8(bound).unwrap();
+                        (stored >= bound, is >= parse_time(&bound).unwrap())
+                    }
+                    Filter::LessOrEqual(_, bound) => {
+                        let bound = String::from_utf8(bound).unwrap();
+                        // The server's own may be later than the millisecond that we read.
+                        (stored <= bound, is < parse_time(&bound).unwrap())
+                    }
+                    other => panic!("{other}"),
+                };
+                prop_assert!(!meets || (by_text && by_time), "{stored} {comparison:?} {wanted}");
+            }
+        }
+    }
 }

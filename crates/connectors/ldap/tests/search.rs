@@ -408,12 +408,40 @@ async fn many_are_looked_up_in_the_order_asked_for() {
 async fn the_card_tells_what_the_server_does() {
     let server = Slapd::with(Setup::default(), &people(0..30));
     let findings = server.connector().capabilities().await.unwrap();
-    let found = |subject: &str| findings.iter().find(|finding| &*finding.subject == subject).unwrap();
-    assert_eq!(&*found("paged results").found, "work");
-    assert_eq!(&*found("changes").found, "content synchronization, pulled and pushed");
-    assert_eq!(&*found("bound as").found, format!("dn:{READER}"));
-    assert!(found("limits for us").found.starts_with("none met"));
+    let found = |subject: &str| &*findings.iter().find(|finding| &*finding.subject == subject).unwrap().found;
+    assert_eq!(found("paged results"), "work");
+    assert_eq!(found("changes pulled"), "by content synchronization (RFC 4533)");
+    assert_eq!(found("changes pushed"), "by content synchronization that persists");
+    assert_eq!(found("bound as"), format!("dn:{READER}"));
+    assert_eq!((found("read in pages"), found("read at once")), ("34 entries, which is all", "34 entries, which is all"));
+    assert_eq!(found("sorting"), "not offered, and not needed");
+    assert!(found("clock").contains("does not show"), "{}", found("clock"));
     assert!(findings.iter().all(|finding| !finding.doubtful), "{findings:#?}");
+}
+
+#[tokio::test]
+async fn the_card_tells_how_far_limits_and_orders_go() {
+    let limited = Setup {
+        global: "moduleload sssvlv\ndatabase monitor\naccess to * by * read\n",
+        database: "limits dn.exact=\"cn=reader,dc=example,dc=org\" size.soft=20 size.hard=20 size.prtotal=30\noverlay sssvlv\n",
+        syncprov: false,
+        ..Setup::default()
+    };
+    let server = Slapd::with(limited, &people(0..60));
+    let mut config = server.config();
+    config.page_size = 10;
+    let findings = Ldap::new(config).capabilities().await.unwrap();
+    let finding = |subject: &str| findings.iter().find(|finding| &*finding.subject == subject).unwrap();
+    let found = |subject: &str| &*finding(subject).found;
+    assert!(found("read in pages").starts_with("30 entries, and not all"), "{findings:#?}");
+    assert!(finding("read in pages").doubtful);
+    assert_eq!(found("read at once"), "20 entries, then a limit on their number");
+    // Nobody will ask for everything at once.
+    assert!(!finding("read at once").doubtful);
+    assert!(found("sorting").starts_with("works: 20 entries"), "{findings:#?}");
+    assert!(found("clock").contains("as far as can be told"), "{findings:#?}");
+    assert!(found("changes pulled").starts_with("by time stamps"), "{findings:#?}");
+    assert!(found("changes pushed").starts_with("no: "), "{findings:#?}");
 }
 
 #[tokio::test]

@@ -113,6 +113,9 @@ impl Changes {
 
 /// The strategy that is configured; where that is left to us, the best that the server offers.
 pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strategy> {
+    if directory.root.is_389() {
+        return on_389(ldap.config().synchronization);
+    }
     let configured = ldap.config().synchronization;
     let is_auto = configured == SynchronizationStrategy::Auto;
     match configured {
@@ -139,6 +142,21 @@ pub(crate) async fn strategy(ldap: &Ldap, directory: &Directory) -> Result<Strat
             Err(Error::new(ErrorKind::Denied, format!("the server refuses content synchronization (RFC 4533): {why}")))
         }
         Offer::ByOtherIdentifiers => Err(called_otherwise()),
+    }
+}
+
+/// Why the content synchronization of 389 Directory Server is not used, though it offers it.
+pub(crate) const UNSOUND_ON_389: &str = "the content synchronization of 389 Directory Server loses changes without a sign (entries that \
+     leave the filter, some of many deletions, whatever its change log has forgotten)";
+
+/// The strategy for 389 Directory Server: time stamps, which can be relied upon there.
+fn on_389(configured: SynchronizationStrategy) -> Result<Strategy> {
+    match configured {
+        SynchronizationStrategy::Auto | SynchronizationStrategy::ModifyTimestamp => Ok(Strategy::Timestamps),
+        SynchronizationStrategy::Syncrepl => {
+            Err(Error::config(format!("{UNSOUND_ON_389}; set 'synchronizationStrategy' to modifyTimestamp")))
+        }
+        SynchronizationStrategy::None => Err(Error::unsupported("'synchronizationStrategy' is none")),
     }
 }
 

@@ -66,8 +66,12 @@ impl Subject {
         let root = first_entry(pool, &Request::Search(Search::entry(context.as_str(), &["entryUUID", "nsUniqueId"]))).await?;
         match root {
             Some(root) => {
-                let uuid = root.entry().and_then(|entry| entry.values_of("entryUUID")).map_err(|_| not_ldap(&config.server()))?;
-                identity.push_str(&String::from_utf8_lossy(uuid.first().copied().unwrap_or_default()));
+                let entry = root.entry().map_err(|_| not_ldap(&config.server()))?;
+                // On 389 Directory Server, what was imported has only the second.
+                for name in ["entryUUID", "nsUniqueId"] {
+                    let values = entry.values_of(name).map_err(|_| not_ldap(&config.server()))?;
+                    identity.push_str(&String::from_utf8_lossy(values.first().copied().unwrap_or_default()));
+                }
             }
             // It may be hidden from us for good. What is below must be there: a database out of service is no new one.
             None => drop(is_any_visible(pool, config.synchronized(), Filter::anything()).await?),

@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use tidelock_ldap::{Bind, Ldap, LdapConfig, PasswordSource};
-use tidelock_servers::SlapdSetup;
+use tidelock_servers::{Directory as _, SlapdSetup};
 
 pub use tidelock_servers::PASSWORD;
 
