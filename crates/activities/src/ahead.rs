@@ -14,7 +14,7 @@ use crate::part::Part;
 use crate::source::FoundObject;
 
 /// Below so many changes nothing is gained by reading ahead.
-const WORTHWHILE: usize = 16;
+const WORTHWHILE: usize = 256;
 
 /// How many commits are remembered. What was read before that is read again.
 const REMEMBERED: u64 = 32;
