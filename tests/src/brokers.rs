@@ -139,17 +139,21 @@ impl Queue {
     }
 
     /// Removes all messages.
-    pub fn purge(&self) {
+    ///
+    /// Whoever goes by positions in the queue has lost them with that: whether this is such a one.
+    pub fn purge(&self) -> bool {
         self.runtime.block_on(async {
             match &self.way {
                 Way::RabbitMq { channel, .. } => {
                     let _ = channel.queue_purge(self.name.as_str().into(), QueuePurgeOptions::default()).await.unwrap();
+                    false
                 }
                 Way::Nats { context } => {
                     let _ = context.get_stream(&self.name).await.unwrap().purge().await.unwrap();
+                    true
                 }
             }
-        });
+        })
     }
 
     /// The configuration of a connector that reads it: `more` are further items beside the source.

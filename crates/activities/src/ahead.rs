@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidelock_connector_api::Modification;
+use tidelock_model::{Items, Value};
 use tidelock_repo::{Batch, Error, FocusChange, FocusKey, KnownShadow, ShadowKey, ShadowRef, StoredShadow};
 
 use crate::changes::{Incoming, Subject};
@@ -15,6 +16,9 @@ use crate::source::FoundObject;
 
 /// Below so many changes nothing is gained by reading ahead.
 const WORTHWHILE: usize = 256;
+
+/// How many bytes of values wait for their turn at most, when all that may be read ahead is. What is too big is read in its turn.
+const BYTES: usize = 16 << 20;
 
 /// How many commits are remembered. What was read before that is read again.
 const REMEMBERED: u64 = 32;
@@ -146,7 +150,10 @@ pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut 
         let identifiers = asked.iter().map(|one| one.identifier.clone()).collect();
         let since = part.commits.count();
         let read = part.engine.repo.read_ahead(&part.resource, &class, identifiers).await?;
+        // The messages that wait and those that are being processed: a chunk of each.
+        let mut left = (BYTES / part.chunk / 2).saturating_mul(asked.len());
         for (one, read) in asked.into_iter().zip(read) {
+            let read = read.filter(|(_, stored)| take_of(&mut left, weight(stored)));
             *one.snapshot = read.map(|(known, stored)| {
                 let is_whole = known.fingerprint.is_some();
                 let object = one.subject.apply(part, one.modifications, &stored).filter(|_| is_whole);
@@ -155,6 +162,30 @@ pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut 
         }
     }
     Ok(())
+}
+
+fn take_of(left: &mut usize, bytes: usize) -> bool {
+    let fits = bytes <= *left;
+    if fits {
+        *left -= bytes;
+    }
+    fits
+}
+
+/// About how many bytes of values there are; those of the object come again in what the change makes of it.
+fn weight(stored: &StoredShadow) -> usize {
+    let owner = stored.owner.as_ref().map_or(0, |owner| bytes(&owner.focus.content));
+    2 * bytes(&stored.shadow.attributes) + owner
+}
+
+fn bytes(items: &Items) -> usize {
+    let of_value = |value: &Value| match value {
+        Value::String(text) => text.len(),
+        Value::Binary(content) => content.len(),
+        Value::Container(items) => bytes(items),
+        _ => size_of::<Value>(),
+    };
+    items.iter().flat_map(|(_, values)| values).map(of_value).sum()
 }
 
 #[cfg(test)]

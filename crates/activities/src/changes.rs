@@ -29,6 +29,15 @@ pub(crate) enum Incoming {
     Gone(Box<str>),
 }
 
+impl Incoming {
+    /// Forgets what was read ahead.
+    pub(crate) fn forget(&mut self) {
+        if let Self::Delta(_, _, snapshot) = self {
+            *snapshot = None;
+        }
+    }
+}
+
 /// The object that a change is about.
 #[derive(Clone)]
 pub(crate) struct Subject {

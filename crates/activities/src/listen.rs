@@ -383,7 +383,9 @@ impl Listener<'_> {
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
         let Worked { settled, stop } = self.work(run, group, &work, &owners, OnStop::Commit).await?;
-        self.stride.learn(part, owners.len(), settled + usize::from(stop.is_some()));
+        if stop.is_none() {
+            self.stride.learn(part, owners.len(), settled);
+        }
         if let Work::Found(items) = work {
             let from = settled + usize::from(stop.is_some());
             let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
@@ -410,7 +412,9 @@ impl Listener<'_> {
             Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
         };
         let Worked { settled, stop } = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
-        self.stride.learn(part, owners.len(), settled + usize::from(stop.is_some()));
+        if stop.is_none() {
+            self.stride.learn(part, owners.len(), settled);
+        }
         let from = settled + usize::from(stop.is_some());
         taken.drain(from.min(taken.len())..).rev().for_each(|one| group.pending.push_front(one));
         let (Some(stop), Some((failed, change))) = (stop, taken.pop()) else { return Ok(None) };
@@ -508,9 +512,11 @@ impl Listener<'_> {
         run: &mut Run<'_>,
         group: &mut Group,
         failed: usize,
-        change: Incoming,
+        mut change: Incoming,
         first: Stop,
     ) -> Result<Option<End>, RunError> {
+        // What is stored may be put right meanwhile.
+        change.forget();
         let OnFailure::Retry { first: wait, limit } = self.on_failure else { return Ok(Some(first.end)) };
         let mut wait = wait;
         let mut attempt = 0;
@@ -591,8 +597,7 @@ impl Group {
     /// The messages of which nothing is left, nor of those before them; each given once.
     fn take_settled(&mut self) -> Vec<Delivery> {
         let watermark = &self.watermark;
-        let unsettled = self.messages.iter_mut().enumerate().filter(|(_, message)| message.delivery.is_some());
-        let settled = unsettled.take_while(|(number, _)| watermark.open_after(*number, &[]) == 0);
+        let settled = self.messages.iter_mut().enumerate().take_while(|(number, _)| watermark.open_after(*number, &[]) == 0);
         settled.filter_map(|(_, message)| message.delivery.take()).collect()
     }
 }

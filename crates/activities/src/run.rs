@@ -295,9 +295,11 @@ impl Run<'_> {
             mark(settled, &mut decided.batch);
             match self.commit(part, decided).await {
                 Ok(()) => {
+                    // What comes behind a cut is for whoever gave the changes to give again, in portions that are decided whole.
+                    let is_cut = taken < end - start && !part.meets_once() && matches!(work, Work::Found(_));
                     start += taken;
                     (size, refused, attempts) = (all, None, 0);
-                    if stop.is_some() || work.depends_on_stored(start) {
+                    if stop.is_some() || is_cut || work.depends_on_stored(start) {
                         return Ok(Worked { settled, stop });
                     }
                 }

@@ -5,7 +5,7 @@
 mod support;
 
 use expect_test::expect;
-use support::{World, import, reconciliation, summary, task};
+use support::{ALL, CLASS, World, import, reconciliation, summary, task};
 use tidelock_activities::{Mode, Options};
 use tidelock_connector_api::ErrorKind;
 use tidelock_connector_api::IncompleteReason;
@@ -50,6 +50,27 @@ async fn an_import_links_creates_and_leaves_what_is_disputed() {
         shadow e account/contractor linked -> e {"uid":"e"} ["success"]
         shadow f - - -> - {"uid":"f"} []
     "#]].assert_eq(&world.dump().await);
+}
+
+#[tokio::test]
+async fn accounts_of_different_types_go_at_once_with_their_only_owner() {
+    for chunk in [1, 2] {
+        let world = World::new();
+        let options = Options { chunk: Some(chunk), ..Options::default() };
+        world.put("a", "number=1");
+        world.run(&import(), &options).await;
+        world.put("b", "number=1");
+        world.put("a", "kind=contractor");
+        world.run(&task("shadowReclassification", ALL), &options).await;
+        for uid in ["a", "b"] {
+            world.resource.remove(CLASS, uid).unwrap();
+        }
+        world.put("c", "number=3");
+        let report = world.run(&reconciliation(), &options).await;
+        assert_eq!(report.progress.failure, 0, "{}", summary(&report));
+        let dump = world.dump().await;
+        assert!(dump.contains("shadow a dead") && dump.contains("shadow b dead"), "{dump}");
+    }
 }
 
 #[tokio::test]

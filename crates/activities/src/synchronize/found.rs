@@ -371,7 +371,7 @@ async fn shared(part: &Part, looks: &[Look<'_>], candidates: &Candidates<'_>) ->
     if !looks.iter().any(|look| matches!(look, Look::Unchanged(_, None))) {
         return Ok(HashMap::new());
     }
-    let owners = looks.iter().filter_map(|look| Some(look.open()?.stored.as_ref()?.owner.as_ref()?.key));
+    let owners = looks.iter().filter_map(|look| Some(look.stored()?.owner.as_ref()?.key));
     let bereaved = looks.iter().filter_map(Look::bereaved);
     let mut foci: Vec<FocusKey> = owners.chain(bereaved).chain(candidates.all()).collect();
     foci.sort_unstable();
@@ -399,14 +399,7 @@ fn seek<'a>(part: &'a Part, indexed: &[IndexedItem], items: &'a [Item], looks: &
     all
 }
 
-impl<'i> Look<'i> {
-    fn open(&self) -> Option<&Open<'i>> {
-        match self {
-            Self::Decide(open) => Some(open),
-            _ => None,
-        }
-    }
-
+impl Look<'_> {
     /// What is stored of an object, if that was read.
     fn stored(&self) -> Option<&StoredShadow> {
         match self {

@@ -18,12 +18,13 @@ use crate::synchronize::{Circumstances, Decided, ItemError, Missed, Trace};
 pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Missed]) -> Result<Decided, Error> {
     // A cleanup touches no focus.
     let reacts = part.activity != ActivityKind::ShadowCleanup;
-    let owner = |missed: &Missed| match missed.trace {
-        Trace::Gone if reacts => Some(missed.stored.owner.as_ref()?.key),
-        _ => None,
-    };
-    let owners: Vec<FocusKey> = shadows.iter().filter_map(owner).collect();
+    let gone = shadows.iter().filter(|missed| reacts && matches!(missed.trace, Trace::Gone));
+    let keys: Vec<ShadowKey> = gone.map(|missed| missed.stored.key).collect();
+    // As it is by now: an earlier part of the chunk may have deleted the owner.
+    let lost = if keys.is_empty() { Vec::new() } else { part.engine.repo.load(&keys).await? };
+    let owners: Vec<FocusKey> = lost.iter().flatten().filter_map(|stored| Some(stored.owner.as_ref()?.key)).collect();
     let mut projections = if owners.is_empty() { Vec::new() } else { part.engine.repo.projections(&owners).await? }.into_iter();
+    let mut lost = lost.into_iter();
     let mut writer = Writer::new(part, Overlay::new(given.indexed), given.tally);
     let mut died: Vec<ShadowKey> = Vec::new();
     for (at, missed) in shadows.iter().enumerate() {
@@ -31,10 +32,14 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Mis
         let stored = &missed.stored;
         match &missed.trace {
             Trace::Gone if reacts => {
+                let Some(stored) = &lost.next().flatten() else {
+                    pass_over(&mut writer, stored, Exclusion::SynchronizationNotNeeded);
+                    continue;
+                };
                 if stored.owner.as_ref().is_some_and(|owner| writer.overlay.current(owner).is_none()) {
                     return Ok(writer.finish(at));
                 }
-                let siblings = owner(missed).and_then(|_| projections.next()).unwrap_or_default();
+                let siblings = stored.owner.as_ref().and_then(|_| projections.next()).unwrap_or_default();
                 let has_other = siblings.iter().any(|other| !died.contains(&other.key) && is_alike(stored, other));
                 bury(&mut writer, stored, has_other, given.refused);
                 died.push(stored.key);

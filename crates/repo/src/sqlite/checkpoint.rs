@@ -10,14 +10,16 @@ use std::thread::{self, JoinHandle};
 use rusqlite::hooks::Wal;
 use rusqlite::{Connection, OpenFlags};
 
+use super::open::PAGE;
+
 /// By how many pages the log has grown when they begin to be moved; what comes again in between is moved once.
-const BEGIN: i32 = 32 * 1024;
+const BEGIN: i32 = 16 * 1024;
 
 /// How many pages are in the log at most before the writer itself moves them.
 const MOST: i32 = 4 * BEGIN;
 
 /// How large the log's file stays: what a large transaction left is cut off.
-pub(super) const KEPT_BYTES: i64 = BEGIN as i64 * 2048 * 2;
+pub(super) const KEPT_BYTES: i64 = BEGIN as i64 * PAGE as i64 * 2;
 
 /// Moves pages when there are many. Ends with the value, after the move under way.
 pub(super) struct Checkpoints(Arc<Shared>);

@@ -22,7 +22,7 @@ const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2
 
 /// How large the pages of a new file are, in bytes. What changes is spread: a few small rows on many pages, each of which is written whole
 /// to the log and to its place, so that half of SQLite's usual size writes hardly more than half as much.
-const PAGE: i32 = 2048;
+pub(super) const PAGE: i32 = 2048;
 
 /// What the writer keeps in memory, in KiB; it serves the data path's reads as well.
 const WRITER_CACHE: i32 = 32 * 1024;

@@ -58,10 +58,11 @@ fn run<F: Future>(future: F) -> F::Output {
 /// Checks copies of a repository that is open, as crashes leave it: its log cut off between any two pages, and within them.
 fn cuts(path: &Path, mut check: impl FnMut(&Path)) {
     const HEADER: usize = 32;
-    const FRAME: usize = 24 + 4096;
     let (file, log) = (fs::read(path).unwrap(), fs::read(path.with_extension("db-wal")).unwrap());
-    assert!(log.len() > HEADER + FRAME, "there is a log to cut");
-    let ends = (HEADER..=log.len()).step_by(FRAME).flat_map(|end| [end.saturating_sub(7), end]);
+    assert!(log.len() > HEADER, "there is a log to cut");
+    // The log's header says how large pages are.
+    let frame = 24 + u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    let ends = (HEADER..=log.len()).step_by(frame).flat_map(|end| [end.saturating_sub(7), end]);
     for end in [0, 20].into_iter().chain(ends) {
         let (_folder, copy) = folder();
         fs::write(&copy, &file).unwrap();
@@ -288,14 +289,18 @@ fn a_panic_at_work_is_an_error_and_the_repository_lives_on() {
 fn the_log_does_not_grow_without_bound() {
     let (_folder, path) = folder();
     let repo = opened(&path, Mode::ReadWrite).unwrap();
-    let long = "x".repeat(20_000);
-    for batch in 0..100 {
+    let long = "x".repeat(100_000);
+    for batch in 0..80 {
         let users: Vec<_> = (0..30).map(|at| user(&format!("u{batch}-{at}"), &[("description", &long)])).collect();
         run(store_users(&repo, &users));
     }
-    let log = fs::metadata(path.with_extension("db-wal")).unwrap().len();
-    assert!(log < 48 << 20, "{log}");
-    assert!(fs::metadata(&path).unwrap().len() > 30 << 20, "most is in its place");
+    let length = |path: &Path| fs::metadata(path).unwrap().len();
+    // Of 240 MB, as much as the writer leaves to whoever works beside it, at the worst.
+    let log = length(&path.with_extension("db-wal"));
+    assert!(log < 144 << 20, "{log}");
+    assert!(length(&path) > 60 << 20, "much is in its place");
+    drop(repo);
+    assert!(length(&path) > 200 << 20, "all is in its place");
 }
 
 /// The plan of a statement: no table is read through, and the array leads.
