@@ -32,8 +32,11 @@ impl Provision for Ldap {
         };
         let dn = parse(name)?;
         let mut attributes = new_attributes(class, &dn, &request.attributes)?;
-        if let Some(password) = &request.password {
-            attributes.push((self.config().password_attribute.to_string(), vec![password.reveal().as_bytes().to_vec()]));
+        let password_attribute = &self.config().password_attribute;
+        // The server hashes it, and applies its policies, where it can be told that it is one.
+        let told = request.password.as_ref().filter(|_| directory.root.has_extension(oid::PASSWORD_MODIFY));
+        if let Some(password) = request.password.as_ref().filter(|_| told.is_none()) {
+            attributes.push((password_attribute.to_string(), vec![password.reveal().as_bytes().to_vec()]));
         }
         let identifier = &class.identifier().name;
         let mut controls = Vec::new();
@@ -43,6 +46,14 @@ impl Provision for Ldap {
         let text = dn.to_text();
         let answer = write(&self.pool, &Request::Add { dn: text.clone(), attributes }, &controls).await?;
         outcome(&self.pool, &answer)?.check("cannot add the entry")?;
+        if let Some(password) = told
+            && let Err(error) = self.tell_password(&text, password).await
+        {
+            // An entry without its password would be half of what was asked for.
+            let taken_back = write(&self.pool, &Request::Delete { dn: text }, &[]).await.is_ok();
+            tracing::debug!(taken_back, "an entry was added, and its password refused");
+            return Err(error);
+        }
         if class.is_identified_by_name() {
             return Ok(text.into());
         }
@@ -125,20 +136,25 @@ impl Provision for Ldap {
             return Err(Error::unsupported(format!("entries of class '{}' have no password", class.name)));
         }
         let dn = self.name_of(class, identifier).await?;
-        let request = if directory.root.has_extension(oid::PASSWORD_MODIFY) {
-            // The server hashes it, and applies its policies.
-            Request::Extended { oid: oid::PASSWORD_MODIFY, value: Some(password_value(&dn, password)) }
-        } else {
-            let values = vec![password.reveal().as_bytes().to_vec()];
-            let attribute = self.config().password_attribute.to_string();
-            Request::Modify { dn, changes: vec![Modify { kind: ModifyKind::Replace, attribute, values }] }
-        };
+        if directory.root.has_extension(oid::PASSWORD_MODIFY) {
+            return self.tell_password(&dn, password).await;
+        }
+        let values = vec![password.reveal().as_bytes().to_vec()];
+        let attribute = self.config().password_attribute.to_string();
+        let request = Request::Modify { dn, changes: vec![Modify { kind: ModifyKind::Replace, attribute, values }] };
         let answer = write(&self.pool, &request, &[]).await?;
         outcome(&self.pool, &answer)?.check("cannot set the password")
     }
 }
 
 impl Ldap {
+    /// Tells the server a password as such, which hashes it and applies its policies.
+    async fn tell_password(&self, dn: &str, password: &Password) -> Result<()> {
+        let request = Request::Extended { oid: oid::PASSWORD_MODIFY, value: Some(password_value(dn, password)) };
+        let answer = write(&self.pool, &request, &[]).await?;
+        outcome(&self.pool, &answer)?.check("cannot set the password")
+    }
+
     /// The distinguished name of an object.
     async fn name_of(&self, class: &EntryClass, identifier: &str) -> Result<String> {
         let config = self.config();

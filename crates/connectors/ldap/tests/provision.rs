@@ -45,6 +45,9 @@ async fn an_object_lives() {
     let request = AddRequest::new(PERSON, person("ann")).with_password(Password::new("first"));
     let id = provision.add(request.clone()).await.unwrap();
     assert_eq!(server.value(&format!("uid=ann,ou=people,{SUFFIX}"), "entryUUID").as_deref(), Some(&*id));
+    // Its tool shows passwords in Base64: that of a hash begins with "{SSHA}".
+    let stored = server.search(&["-b", &format!("uid=ann,ou=people,{SUFFIX}"), "-s", "base", "userPassword"]);
+    assert!(stored.contains("userPassword:: e1NTSEF9"), "{stored}");
     assert_eq!(provision.add(request).await.unwrap_err().kind(), ErrorKind::AlreadyExists);
 
     let modify = |modifications| ModifyRequest::new(PERSON, id.clone(), modifications);
