@@ -13,10 +13,10 @@ use rusqlite::{Connection, OpenFlags};
 use super::open::PAGE;
 
 /// By how many pages the log has grown when they begin to be moved; what comes again in between is moved once.
-const BEGIN: i32 = 16 * 1024;
+const BEGIN: i32 = 32 * 1024;
 
 /// How many pages are in the log at most before the writer itself moves them.
-const MOST: i32 = 4 * BEGIN;
+const MOST: i32 = 2 * BEGIN;
 
 /// How large the log's file stays: what a large transaction left is cut off.
 pub(super) const KEPT_BYTES: i64 = BEGIN as i64 * PAGE as i64 * 2;
