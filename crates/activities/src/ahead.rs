@@ -7,8 +7,11 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidelock_connector_api::Modification;
+use tidelock_model::object::{Focus, Shadow};
 use tidelock_model::{Items, Value};
-use tidelock_repo::{Batch, Error, FocusChange, FocusKey, KnownShadow, ShadowKey, ShadowRef, StoredShadow};
+use tidelock_repo::{
+    Batch, Error, FocusChange, FocusKey, FocusRef, KnownShadow, ShadowChange, ShadowKey, ShadowRef, StoredShadow,
+};
 
 use crate::changes::{Incoming, Subject};
 use crate::part::Part;
@@ -55,6 +58,65 @@ struct State {
     recent: VecDeque<Touch>,
 }
 
+/// What a batch makes of what is stored, for as long as it is being committed.
+pub(crate) struct Effects {
+    /// The shadows that it writes; none where more than that becomes of one.
+    shadows: HashMap<ShadowKey, Option<ShadowChange>>,
+    /// The foci that it writes; none of those that go.
+    foci: HashMap<FocusKey, Option<Focus>>,
+}
+
+impl Effects {
+    /// What comes of a batch.
+    pub(crate) fn of(batch: &Batch) -> Self {
+        let mut shadows: HashMap<ShadowKey, Option<ShadowChange>> = HashMap::with_capacity(batch.shadows.len());
+        for change in &batch.shadows {
+            if let Some(key) = change.key {
+                // One that is written twice is for the repository to say.
+                shadows.entry(key).and_modify(|change| *change = None).or_insert_with(|| Some(change.clone()));
+            }
+        }
+        shadows.extend(failed(batch).map(|key| (key, None)));
+        let mut foci: HashMap<FocusKey, Option<Focus>> = HashMap::with_capacity(batch.foci.len());
+        for change in &batch.foci {
+            match change {
+                FocusChange::Create(_) => {}
+                FocusChange::Update { key, focus, .. } => drop(foci.insert(*key, Some(focus.clone()))),
+                FocusChange::Delete { key, .. } => drop(foci.insert(*key, None)),
+            }
+        }
+        Self { shadows, foci }
+    }
+
+    /// How what was stored before, or is stored by now, will be: whether that can be said.
+    fn come_over(&self, snapshot: &mut Snapshot) -> bool {
+        let Snapshot { known, stored, object, .. } = snapshot;
+        let Some(owner) = &mut stored.owner else { return !self.shadows.contains_key(&known.key) };
+        let (shadow, focus) = (self.shadows.get(&known.key), self.foci.get(&owner.key));
+        match shadow {
+            None if focus.is_none() => return true,
+            // A shadow that is not written loses its fingerprint when its owner changes.
+            None | Some(None) => return false,
+            Some(Some(change)) => {
+                if change.owner != Some(FocusRef::Stored(owner.key)) || change.shadow.dead || change.fingerprint.is_none() {
+                    return false;
+                }
+                known.fingerprint = change.fingerprint;
+                stored.shadow = Shadow { owner: stored.shadow.owner.take(), ..change.shadow.clone() };
+            }
+        }
+        *object = None;
+        match focus {
+            None => true,
+            Some(None) => false,
+            Some(Some(focus)) => {
+                owner.focus = focus.clone();
+                true
+            }
+        }
+    }
+}
+
 /// What a commit touches of what is stored.
 pub(crate) struct Touch {
     shadows: Vec<ShadowKey>,
@@ -64,16 +126,23 @@ pub(crate) struct Touch {
 impl Touch {
     /// What a batch touches.
     pub(crate) fn of(batch: &Batch) -> Self {
-        let failed = batch.results.iter().filter(|result| result.status.is_failure()).filter_map(|result| match result.shadow {
-            ShadowRef::Stored(key) => Some(key),
-            ShadowRef::New(_) => None,
-        });
         let foci = batch.foci.iter().filter_map(|change| match change {
             FocusChange::Create(_) => None,
             FocusChange::Update { key, .. } | FocusChange::Delete { key, .. } => Some(*key),
         });
-        Self { shadows: batch.shadows.iter().filter_map(|change| change.key).chain(failed).collect(), foci: foci.collect() }
+        Self {
+            shadows: batch.shadows.iter().filter_map(|change| change.key).chain(failed(batch)).collect(),
+            foci: foci.collect(),
+        }
     }
+}
+
+/// The stored shadows whose objects failed: these lose their fingerprints.
+fn failed(batch: &Batch) -> impl Iterator<Item = ShadowKey> {
+    batch.results.iter().filter(|result| result.status.is_failure()).filter_map(|result| match result.shadow {
+        ShadowRef::Stored(key) => Some(key),
+        ShadowRef::New(_) => None,
+    })
 }
 
 impl Commits {
@@ -126,13 +195,43 @@ struct Asked<'c> {
     snapshot: &'c mut Option<Box<Snapshot>>,
 }
 
-/// Reads what is stored of the objects of these changes, where they say only what is different. What cannot be read ahead is read in its
-/// turn.
+/// Reads what is stored of the objects of these changes, where they say only what is different, if there are enough of them. What cannot
+/// be read ahead is read in its turn.
 pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut Incoming>) -> Result<(), Error> {
+    read_if(part, changes, WORTHWHILE).await
+}
+
+/// Has it known of each of these changes what is stored of its object once a batch is committed, without waiting for that; whether that
+/// could be done. What is known then is wrong if the batch is not committed after all.
+pub(crate) async fn foresee(part: &Part, changes: &mut VecDeque<(usize, Incoming)>, effects: &Effects) -> Result<bool, Error> {
+    if changes.iter().any(|(_, change)| !matches!(change, Incoming::Delta(..))) {
+        return Ok(false);
+    }
+    read_if(part, changes.iter_mut().map(|(_, change)| change), 1).await?;
+    for (_, change) in changes {
+        let Incoming::Delta(subject, modifications, Some(snapshot)) = change else { return Ok(false) };
+        if !effects.come_over(snapshot) || snapshot.known.fingerprint.is_none() || snapshot.stored.owner.is_none() {
+            return Ok(false);
+        }
+        if snapshot.object.is_none() {
+            snapshot.object = subject.apply(part, modifications, &snapshot.stored);
+        }
+        if snapshot.object.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Reads what is stored of objects of which it is not known, if that is so many.
+async fn read_if<'c>(part: &Part, changes: impl Iterator<Item = &'c mut Incoming>, least: usize) -> Result<(), Error> {
     let mut asked: BTreeMap<Arc<str>, Vec<Asked<'_>>> = BTreeMap::new();
     let mut count = 0;
     for change in changes {
         if let Incoming::Delta(subject, modifications, snapshot) = change {
+            if snapshot.as_ref().is_some_and(|snapshot| snapshot.holds(&part.commits)) {
+                continue;
+            }
             let (class, identifier) = subject.identity();
             asked.entry(Arc::clone(class)).or_default().push(Asked {
                 identifier: identifier.into(),
@@ -143,7 +242,7 @@ pub(crate) async fn read<'c>(part: &Part, changes: impl Iterator<Item = &'c mut 
             count += 1;
         }
     }
-    if count < WORTHWHILE {
+    if count < least {
         return Ok(());
     }
     for (class, asked) in asked {

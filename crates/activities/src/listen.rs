@@ -23,8 +23,9 @@ use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
 use crate::report::{self, Mode, RunStatus, TokenMove};
-use crate::run::{End, OnStop, Run, Worked};
-use crate::synchronize::{ItemError, Stop, Work};
+use crate::run::{Commit, End, OnStop, Run, Worked};
+use crate::source::Item;
+use crate::synchronize::{Decided, ItemError, Stop, Work};
 use crate::tokens::{Following, token_text};
 use crate::watermark::Watermark;
 
@@ -89,24 +90,44 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         settles: part.mode == Mode::Full,
         acknowledging: JoinSet::new(),
         stride: Stride::default(),
+        under_way: None,
         kept: Vec::new(),
     };
     let mut quiet = Quiet::new(run.control.until_idle);
+    let (mut waiting, mut closed) = (Vec::new(), false);
     let end = loop {
-        let arrived = tokio::select! {
-            biased;
-            () = run.control.cancel.cancelled() => break End::Interrupted,
-            arrived = feed.next(part.chunk) => arrived,
-            () = quiet.is_long(source) => break idle_end(source.status(), &part.place),
-        };
-        if arrived.is_empty() {
+        if listener.has_enough(&waiting) || (closed && !waiting.is_empty()) {
+            if let Some(end) = listener.take(run, std::mem::take(&mut waiting)).await? {
+                break end;
+            }
+            quiet.broken();
+        }
+        let is_under_way = listener.under_way.is_some();
+        if closed && !is_under_way {
             break closed_end(source.status(), &part.place);
         }
-        if let Some(end) = listener.take(run, arrived).await? {
-            break end;
+        tokio::select! {
+            biased;
+            () = run.control.cancel.cancelled() => break End::Interrupted,
+            () = listener.ends(), if is_under_way => {
+                if let Some(end) = listener.land(run).await?.end() {
+                    break end;
+                }
+                quiet.broken();
+            }
+            arrived = feed.next(part.chunk - waiting.len()), if !closed => {
+                closed = arrived.is_empty();
+                waiting.extend(arrived);
+            }
+            () = quiet.is_long(source), if !is_under_way => break idle_end(source.status(), &part.place),
         }
-        quiet.broken();
     };
+    // What is under way is committed, whatever happens here: it is as well to know of it.
+    let end = listener.land(run).await?.end().unwrap_or(end);
+    listener.kept.extend(waiting.into_iter().filter_map(|arrived| match arrived {
+        Arrived::Message(delivery, ..) => Some(delivery),
+        Arrived::Failed(_) => None,
+    }));
     // As it was until we let go of it.
     run.report(part).listening = Some(source.status().into());
     listener.finish().await;
@@ -301,8 +322,36 @@ struct Listener<'a> {
     settles: bool,
     acknowledging: JoinSet<()>,
     stride: Stride,
+    /// The last messages that were taken over, for as long as they are being committed.
+    under_way: Option<UnderWay>,
     /// Messages that stay with the source.
     kept: Vec<Delivery>,
+}
+
+/// Messages that are being committed.
+struct UnderWay {
+    commit: Commit,
+    group: Group,
+    /// What their changes were, and whose.
+    items: Vec<Item>,
+    owners: Vec<usize>,
+}
+
+/// What is to be committed for all changes of some messages.
+struct Whole {
+    items: Vec<Item>,
+    owners: Vec<usize>,
+    decided: Decided,
+}
+
+/// What has become of what was under way.
+enum Landing {
+    /// It is committed, as it was decided; or there was nothing.
+    Committed,
+    /// It is committed, in another way.
+    Changed,
+    /// It could not be, which is the end.
+    Ended(End),
 }
 
 /// Messages that have arrived together, all different.
@@ -324,6 +373,16 @@ struct Message {
     settled: u32,
 }
 
+impl Landing {
+    /// The end of the activity, if this is one.
+    fn end(self) -> Option<End> {
+        match self {
+            Self::Committed | Self::Changed => None,
+            Self::Ended(end) => Some(end),
+        }
+    }
+}
+
 impl Listener<'_> {
     /// Takes over what has arrived. Gives the end, if that is among it, or if a failure is one.
     async fn take(&mut self, run: &mut Run<'_>, arrived: Vec<Arrived>) -> Result<Option<End>, RunError> {
@@ -332,8 +391,8 @@ impl Listener<'_> {
             match one {
                 Arrived::Message(delivery, changes, held) => {
                     // A message that comes again has to see what became of it before.
-                    if delivery.id.as_ref().is_some_and(|id| group.has(id))
-                        && let Some(end) = self.take_group(run, std::mem::take(&mut group)).await?
+                    if delivery.id.as_ref().is_some_and(|id| group.has(id) || self.is_under_way(id))
+                        && let Some(end) = self.take_whole(run, std::mem::take(&mut group)).await?
                     {
                         self.kept.push(delivery);
                         return Ok(Some(end));
@@ -343,7 +402,7 @@ impl Listener<'_> {
                     group.held.push(held);
                 }
                 Arrived::Failed(error) => {
-                    let end = self.take_group(run, group).await?;
+                    let end = self.take_whole(run, group).await?;
                     return Ok(Some(end.unwrap_or_else(|| End::of_error(&error, &self.part.place))));
                 }
             }
@@ -351,11 +410,68 @@ impl Listener<'_> {
         self.take_group(run, group).await
     }
 
+    /// Takes over messages, and waits until they are committed.
+    async fn take_whole(&mut self, run: &mut Run<'_>, group: Group) -> Result<Option<End>, RunError> {
+        Ok(match self.take_group(run, group).await? {
+            None => self.land(run).await?.end(),
+            end => end,
+        })
+    }
+
+    /// Takes over messages that have arrived together. Where one commit is all that takes, it is under way afterwards.
     async fn take_group(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
+        // What is to be decided meanwhile is decided meanwhile.
+        let mut whole = None;
+        if self.under_way.is_some() {
+            match self.decide_whole(run, &mut group).await? {
+                Ok(decided) => whole = decided,
+                Err(end) => {
+                    self.kept.extend(group.into_deliveries());
+                    return Ok(Some(end));
+                }
+            }
+        }
+        match self.land(run).await? {
+            Landing::Committed => {}
+            Landing::Changed => {
+                if let Some(Whole { items, owners, .. }) = whole.take() {
+                    group.put_back(&owners, items, 0);
+                }
+                group.pending.iter_mut().for_each(|(_, change)| change.forget());
+            }
+            Landing::Ended(end) => {
+                self.kept.extend(group.into_deliveries());
+                return Ok(Some(end));
+            }
+        }
+        if whole.is_none() {
+            match self.decide_whole(run, &mut group).await? {
+                Ok(decided) => whole = decided,
+                Err(end) => {
+                    self.kept.extend(group.into_deliveries());
+                    return Ok(Some(end));
+                }
+            }
+        }
+        let Some(Whole { items, owners, mut decided }) = whole else { return self.take_apart(run, group).await };
+        self.mark(&group, &owners, &mut decided.batch);
+        let commit = run.begin_commit(self.part, decided);
+        self.under_way = Some(UnderWay { commit, group, items, owners });
+        Ok(None)
+    }
+
+    /// Takes over messages one chunk after the other.
+    async fn take_apart(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
         let mut end = None;
         while end.is_none() && !group.pending.is_empty() {
             end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
         }
+        self.conclude(run, group).await?;
+        Ok(end)
+    }
+
+    /// Nothing more is done about these messages.
+    async fn conclude(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<(), RunError> {
         if self.settles
             && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
         {
@@ -365,8 +481,104 @@ impl Listener<'_> {
         }
         self.settle(&mut group, &[]).await;
         // What is left is given back to the source when nobody listens any longer.
-        self.kept.extend(group.messages.into_iter().filter_map(|message| message.delivery));
-        Ok(end)
+        self.kept.extend(group.into_deliveries());
+        Ok(())
+    }
+
+    /// Whether what has arrived is to be taken over now. While something is being committed, it should be as much at least: else
+    /// commits would become ever smaller.
+    fn has_enough(&self, waiting: &[Arrived]) -> bool {
+        let least = self.under_way.as_ref().map_or(1, |under_way| under_way.group.messages.len());
+        waiting.len() >= least.clamp(1, self.part.chunk)
+    }
+
+    /// Whether a message is being committed.
+    fn is_under_way(&self, id: &MessageId) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| under_way.group.has(id))
+    }
+
+    /// Waits until what is under way is committed. There must be something.
+    ///
+    /// # Cancellation
+    /// It goes on.
+    async fn ends(&mut self) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.commit.ends().await;
+        }
+    }
+
+    /// Settles what was under way, once it is committed. What could not be committed is taken apart.
+    async fn land(&mut self, run: &mut Run<'_>) -> Result<Landing, RunError> {
+        let part = self.part;
+        let Some(UnderWay { commit, mut group, items, owners }) = self.under_way.take() else { return Ok(Landing::Committed) };
+        let Some(error) = run.end_commit(part, commit).await? else {
+            self.stride.learn(part, owners.len(), owners.len());
+            self.settle(&mut group, &owners).await;
+            self.conclude(run, group).await?;
+            return Ok(Landing::Committed);
+        };
+        tracing::debug!(%error, "some changes could not be committed together");
+        group.put_back(&owners, items, 0);
+        // What is stored is another thing than was thought.
+        group.pending.iter_mut().for_each(|(_, change)| change.forget());
+        let end = self.take_apart(run, group).await?;
+        Ok(end.map_or(Landing::Changed, Landing::Ended))
+    }
+
+    /// Decides about all changes of these messages, as they are once what is under way is committed. None where that cannot be done,
+    /// or needs more than one commit.
+    ///
+    /// The inner error is the end of the activity.
+    async fn decide_whole(&mut self, run: &Run<'_>, group: &mut Group) -> Result<Result<Option<Whole>, End>, RunError> {
+        let part = self.part;
+        let changes = group.pending.len();
+        if !self.settles
+            || changes == 0
+            || (part.results.is_some() && self.under_way.is_some())
+            || self.stride.of(part, group.pending.iter().map(|(_, change)| change), part.chunk) < changes
+        {
+            return Ok(Ok(None));
+        }
+        if let Some(under_way) = &self.under_way {
+            match ahead::foresee(part, &mut group.pending, &under_way.commit.effects).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ok(None)),
+                Err(error) => {
+                    // Who reads it in its turn will hear of it.
+                    tracing::debug!(%error, "nothing was read ahead");
+                    return Ok(Ok(None));
+                }
+            }
+        }
+        let (owners, taken): (Vec<usize>, Vec<Incoming>) = group.pending.drain(..).unzip();
+        let items = match changes::resolve(part, taken).await? {
+            Ok(items) => items,
+            Err(error) => return Ok(Err(End::of_error(&error, &part.place))),
+        };
+        if self.under_way.is_some() && !items.iter().all(Item::needs_nothing_read) {
+            group.put_back(&owners, items, 0);
+            return Ok(Ok(None));
+        }
+        let tally = self.under_way.as_ref().map_or(run.tally(), |under_way| under_way.commit.tally());
+        let work = Work::Found(items);
+        let decided = run.decide_whole(part, &work, tally).await?;
+        let Work::Found(items) = work else { return Ok(Ok(None)) };
+        Ok(Ok(match decided {
+            Some(decided) => Some(Whole { items, owners, decided }),
+            None => {
+                group.put_back(&owners, items, 0);
+                None
+            }
+        }))
+    }
+
+    /// Adds to a batch that one change of each of these messages is settled with it.
+    fn mark(&self, group: &Group, owners: &[usize], batch: &mut Batch) {
+        let messages = group.marks(owners);
+        if !messages.is_empty() {
+            batch.inbox = Some(InboxMarks { resource: self.part.resource.clone(), messages });
+        }
+        batch.token = group.watermark.reached(owners).map(|token| change(self.part, self.following, token));
     }
 
     /// Processes the next changes.
@@ -387,9 +599,7 @@ impl Listener<'_> {
             self.stride.learn(part, owners.len(), settled);
         }
         if let Work::Found(items) = work {
-            let from = settled + usize::from(stop.is_some());
-            let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
-            rest.rev().for_each(|one| group.pending.push_front(one));
+            group.put_back(&owners, items, settled + usize::from(stop.is_some()));
         }
         match (stop, owners.get(settled)) {
             (None, _) => Ok(None),
@@ -430,19 +640,13 @@ impl Listener<'_> {
         owners: &[usize],
         on_stop: OnStop,
     ) -> Result<Worked, RunError> {
-        let (part, following, settles) = (self.part, self.following, self.settles);
-        let known: &Group = group;
+        let (this, known): (&Self, &Group) = (self, group);
         let mark = |settled: usize, batch: &mut Batch| {
-            if settles {
-                let owners = &owners[..settled.min(owners.len())];
-                let messages = known.marks(owners);
-                if !messages.is_empty() {
-                    batch.inbox = Some(InboxMarks { resource: part.resource.clone(), messages });
-                }
-                batch.token = known.watermark.reached(owners).map(|token| change(part, following, token));
+            if this.settles {
+                this.mark(known, &owners[..settled.min(owners.len())], batch);
             }
         };
-        let worked = run.work_with(part, work, on_stop, &mark).await?;
+        let worked = run.work_with(this.part, work, on_stop, &mark).await?;
         self.settle(group, &owners[..worked.settled.min(owners.len())]).await;
         Ok(worked)
     }
@@ -592,6 +796,17 @@ impl Group {
                 message.settled = message.settled.saturating_add(1).min(InboxEntry::ALL - 1);
             }
         }
+    }
+
+    /// Changes again, from this one on, that have become items and were not processed: they come before all others.
+    fn put_back(&mut self, owners: &[usize], items: Vec<Item>, from: usize) {
+        let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
+        rest.rev().for_each(|one| self.pending.push_front(one));
+    }
+
+    /// The messages that are not settled.
+    fn into_deliveries(self) -> impl Iterator<Item = Delivery> {
+        self.messages.into_iter().filter_map(|message| message.delivery)
     }
 
     /// The messages of which nothing is left, nor of those before them; each given once.

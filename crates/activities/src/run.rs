@@ -1,5 +1,6 @@
 //! Running a prepared task.
 
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,9 +8,10 @@ use tidelock_connector_api::{Error, ErrorKind};
 use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 use tidelock_repo::{Batch, IndexedItem, Repo};
 use tidelock_resolver::object_set::ActivityKind;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::ahead::Touch;
+use crate::ahead::{Effects, Touch};
 use crate::engine::Engine;
 use crate::error::{Category, RunError};
 use crate::error_handling::Tally;
@@ -90,6 +92,42 @@ pub(crate) enum OnStop {
     Commit,
     /// It is as if the object had not come: it will be tried again.
     Hold,
+}
+
+/// A commit that is under way.
+pub(crate) struct Commit {
+    done: JoinHandle<Result<(), tidelock_repo::Error>>,
+    outcome: Option<Result<(), tidelock_repo::Error>>,
+    count: Counted,
+    /// What it makes of what is stored.
+    pub(crate) effects: Effects,
+}
+
+/// What counts once a batch is committed.
+struct Counted {
+    record: TaskRecord,
+    tally: Tally,
+    objects: u64,
+    touch: Option<Touch>,
+}
+
+impl Commit {
+    /// The failures so far, once it has ended.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.count.tally
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Cancellation
+    /// It goes on.
+    pub(crate) async fn ends(&mut self) {
+        if self.outcome.is_none() {
+            // Nobody breaks it off, so there is nothing but its own panic.
+            let outcome = (&mut self.done).await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
+            self.outcome = Some(outcome);
+        }
+    }
 }
 
 /// How far synchronizing some objects has got.
@@ -349,7 +387,55 @@ impl Run<'_> {
     }
 
     /// Commits what was decided together with the state of the task that has it counted.
-    async fn commit(&mut self, part: &Part, mut decided: Decided) -> Result<(), tidelock_repo::Error> {
+    async fn commit(&mut self, part: &Part, decided: Decided) -> Result<(), tidelock_repo::Error> {
+        let (batch, count) = self.count(part, decided);
+        self.engine.repo.commit(batch).await?;
+        self.have_counted(part, count);
+        Ok(())
+    }
+
+    /// Decides about all these objects at once, given the failures before them. None where that needs more than one commit.
+    pub(crate) async fn decide_whole(
+        &self,
+        part: &Part,
+        work: &Work,
+        tally: &Tally,
+    ) -> Result<Option<Decided>, tidelock_repo::Error> {
+        let given = Circumstances { indexed: &self.indexed, refused: None, tally, anew: false };
+        let decided = work.decide(part, given, 0..work.len()).await?;
+        Ok(Some(decided).filter(|decided| decided.taken == work.len() && decided.stop.is_none()))
+    }
+
+    /// The failures so far.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Begins to commit what was decided. Nothing else may be committed until that has ended.
+    pub(crate) fn begin_commit(&self, part: &Part, decided: Decided) -> Commit {
+        let (batch, count) = self.count(part, decided);
+        let effects = Effects::of(&batch);
+        let repo = Arc::clone(&self.engine.repo);
+        let done = tokio::spawn(async move { repo.commit(batch).await });
+        Commit { done, outcome: None, effects, count }
+    }
+
+    /// Waits until a commit has ended. Gives the error where it is about the objects, which then can be committed in another way.
+    pub(crate) async fn end_commit(&mut self, part: &Part, mut commit: Commit) -> Result<Option<tidelock_repo::Error>, RunError> {
+        commit.ends().await;
+        match commit.outcome {
+            Some(Ok(())) => {
+                self.have_counted(part, commit.count);
+                Ok(None)
+            }
+            Some(Err(error)) if is_about_objects(&error) => Ok(Some(error)),
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(None),
+        }
+    }
+
+    /// What is to be committed, with the state of the task that has it counted.
+    fn count(&self, part: &Part, mut decided: Decided) -> (Batch, Counted) {
         let mut record = self.record.clone();
         let activity = record.realization.activity(&part.path);
         decided.statistics.add_to(activity);
@@ -358,15 +444,17 @@ impl Run<'_> {
         }
         decided.batch.task_state = Some((self.task.clone(), record.to_text()));
         let touch = (!part.meets_once()).then(|| Touch::of(&decided.batch));
-        self.engine.repo.commit(decided.batch).await?;
-        if let Some(touch) = touch {
+        (decided.batch, Counted { record, tally: decided.tally, objects: decided.statistics.total(), touch })
+    }
+
+    fn have_counted(&mut self, part: &Part, count: Counted) {
+        if let Some(touch) = count.touch {
             part.commits.add(touch);
         }
-        self.record = record;
-        self.tally = decided.tally;
-        self.done += decided.statistics.total();
+        self.record = count.record;
+        self.tally = count.tally;
+        self.done += count.objects;
         self.control.progress.advance(self.done);
-        Ok(())
     }
 
     /// Stores the state of the task alone.

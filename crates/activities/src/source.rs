@@ -94,6 +94,15 @@ impl Item {
             Self::PassedOver(_) => None,
         }
     }
+
+    /// Whether all that is stored of its object, and needed, is here.
+    pub(crate) fn needs_nothing_read(&self) -> bool {
+        match self {
+            Self::Object(found) => found.made_from.is_some(),
+            Self::Again(..) | Self::PassedOver(_) => true,
+            Self::Failed(_) | Self::Gone(_) => false,
+        }
+    }
 }
 
 impl FoundObject {

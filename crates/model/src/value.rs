@@ -1,5 +1,6 @@
 //! Values, and the named, multi-valued items that objects are made of.
 
+use std::fmt;
 use std::sync::Arc;
 
 use smallvec::SmallVec;
@@ -49,8 +50,13 @@ pub struct Reference {
 ///
 /// A key is the item's local name; an item of a namespace other than the common one (an extension item) has
 /// `namespace#local`. An item is present only while it has values.
-#[derive(Clone, Debug, PartialEq, Default)]
-pub struct Items(Vec<(Arc<str>, Values)>);
+///
+/// A clone shares what it was made from, and costs nothing until one of the two is changed.
+#[derive(Clone, Default)]
+pub struct Items(Option<Arc<Vec<Entry>>>);
+
+/// An item: its key and its values.
+type Entry = (Arc<str>, Values);
 
 impl Value {
     /// A text value.
@@ -95,19 +101,19 @@ impl Items {
     /// No items.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self(None)
     }
 
     /// No items, with room for some.
     #[must_use]
     pub fn with_capacity(items: usize) -> Self {
-        Self(Vec::with_capacity(items))
+        Self(Some(Arc::new(Vec::with_capacity(items))))
     }
 
     /// The values of an item by its exact key; none if it is absent.
     #[must_use]
     pub fn get(&self, key: &str) -> &[Value] {
-        self.0.iter().find(|(name, _)| &**name == key).map_or(&[], |(_, values)| values)
+        self.all().iter().find(|(name, _)| &**name == key).map_or(&[], |(_, values)| values)
     }
 
     /// The first value of an item by its exact key.
@@ -119,13 +125,13 @@ impl Items {
     /// The values of an item by a name that may lack its namespace (see [`QName::matches`]).
     #[must_use]
     pub fn get_matching(&self, name: &QName) -> &[Value] {
-        self.0.iter().find(|(key, _)| key_matches(key, name)).map_or(&[], |(_, values)| values)
+        self.all().iter().find(|(key, _)| key_matches(key, name)).map_or(&[], |(_, values)| values)
     }
 
     /// The key under which an item of this name is stored here, or would be.
     #[must_use]
     pub fn key_of(&self, name: &QName) -> Arc<str> {
-        self.0.iter().find(|(key, _)| key_matches(key, name)).map_or_else(|| key_for(name), |(key, _)| Arc::clone(key))
+        self.all().iter().find(|(key, _)| key_matches(key, name)).map_or_else(|| key_for(name), |(key, _)| Arc::clone(key))
     }
 
     /// All values at the end of a path of keys, through every value of the containers on the way.
@@ -167,12 +173,12 @@ impl Items {
 
     /// Sets the values of an item; no values remove it. Keeps the place of an item that exists.
     pub fn set(&mut self, key: impl Into<Arc<str>> + AsRef<str>, values: Values) {
-        let at = self.0.iter().position(|(name, _)| &**name == key.as_ref());
+        let at = self.all().iter().position(|(name, _)| &**name == key.as_ref());
         match (at, values.is_empty()) {
-            (Some(at), true) => drop(self.0.remove(at)),
-            (Some(at), false) => self.0[at].1 = values,
+            (Some(at), true) => drop(self.own().remove(at)),
+            (Some(at), false) => self.own()[at].1 = values,
             (None, true) => {}
-            (None, false) => self.0.push((key.into(), values)),
+            (None, false) => self.own().push((key.into(), values)),
         }
     }
 
@@ -180,30 +186,52 @@ impl Items {
     pub fn push(&mut self, key: Arc<str>, values: Values) {
         debug_assert!(self.get(&key).is_empty(), "the item is already there");
         if !values.is_empty() {
-            self.0.push((key, values));
+            self.own().push((key, values));
         }
     }
 
     /// The values of an item, to be changed in place. The caller leaves at least one.
     pub fn get_mut(&mut self, key: &str) -> Option<&mut Values> {
-        self.0.iter_mut().find(|(name, _)| &**name == key).map(|(_, values)| values)
+        let at = self.all().iter().position(|(name, _)| &**name == key)?;
+        self.own().get_mut(at).map(|(_, values)| values)
     }
 
     /// All items, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &Values)> {
-        self.0.iter().map(|(name, values)| (name, values))
+        self.all().iter().map(|(name, values)| (name, values))
     }
 
     /// How many items there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.all().len()
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.all().is_empty()
+    }
+
+    fn all(&self) -> &[Entry] {
+        self.0.as_deref().map_or(&[], Vec::as_slice)
+    }
+
+    /// All items, to be changed: no longer shared with anybody.
+    fn own(&mut self) -> &mut Vec<Entry> {
+        Arc::make_mut(self.0.get_or_insert_default())
+    }
+}
+
+impl PartialEq for Items {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.all(), other.all()) || self.all() == other.all()
+    }
+}
+
+impl fmt::Debug for Items {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 

@@ -74,8 +74,12 @@ impl Broker {
                     let _ = channel.wait_for_confirms().await?;
                 }
                 Way::Nats { context } => {
-                    let config =
-                        stream::Config { name: queue.to_owned(), subjects: vec![queue.to_owned()], ..Default::default() };
+                    let config = stream::Config {
+                        name: queue.to_owned(),
+                        subjects: vec![queue.to_owned()],
+                        retention: stream::RetentionPolicy::WorkQueue,
+                        ..Default::default()
+                    };
                     let _ = context.create_stream(config).await?;
                     let mut underway = Vec::new();
                     for body in messages {
