@@ -303,16 +303,9 @@ impl Listener {
     async fn attempt(&self) -> Result<Connected> {
         let broker = &self.shared.broker;
         let config = broker.config();
-        let mut session = Arc::new(Session::open(broker).await?);
+        let mut session = Session::open(broker).await?;
         let others = self.look(&session).await?;
-        let mut consuming = session.consume(broker, config.exclusive).await;
-        // A queue with a single active consumer refuses exclusive ones, whoever consumes. The refusal closed the channel.
-        if config.exclusive && consuming.as_ref().is_err_and(|error| error.kind() == ErrorKind::Throttled) {
-            session.close().await;
-            session = Arc::new(Session::open(broker).await?);
-            consuming = session.consume(broker, false).await;
-        }
-        let consumer = match consuming {
+        let consumer = match session.consume(broker, config.exclusive).await {
             Ok(consumer) => consumer,
             Err(error) => {
                 session.close().await;
@@ -327,6 +320,7 @@ impl Listener {
         if others > 0 {
             tracing::warn!(queue = %config.queue, others, "others consume from the queue: the order of changes is in danger");
         }
+        let session = Arc::new(session);
         self.shared.state().session = Arc::downgrade(&session);
         Ok(Connected { session, consumer, since: Instant::now(), warned: false })
     }
