@@ -59,6 +59,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 /// How long a queue may take to be recovered, after a broker was restarted.
 const RECOVERY: Duration = Duration::from_secs(15);
 
+/// How long a queue that was listened to may be missing: somebody may be declaring it in another form.
+const DECLARING: Duration = Duration::from_secs(5);
+
 /// From how many deliveries on a message is in danger: RabbitMQ's own limit is 20, and somebody has to have time to act.
 const MANY: u64 = 10;
 
@@ -198,9 +201,14 @@ impl Listener {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.lost(explain(&error, Step::Listen, self.shared.config()))?,
                 None => {
+                    let cancelled = connected.session.is_alive();
                     let queue = &self.shared.config().queue;
                     let message = format!("the broker does not deliver from the queue '{queue}' any longer");
                     self.lost(Error::unreachable(message))?;
+                    if cancelled {
+                        // The queue is gone, and what it had does not come back.
+                        self.outstanding = 0;
+                    }
                 }
             }
         }
@@ -278,16 +286,9 @@ impl Listener {
                 }
                 Err(error) => error,
             };
-            // A queue that somebody else has may be ours in a moment: a broker takes its time to notice that a consumer is
-            // dead. A broker that was never reached is not worth waiting for.
-            let limit = match (self.begun, error.kind()) {
-                (true, _) => config.reconnect_timeout,
-                (false, ErrorKind::Throttled) => config.reconnect_timeout.min(config.heartbeat * 3),
-                (false, _) => Duration::ZERO,
-            };
             let broken = *self.broken.get_or_insert_with(Instant::now);
             let pause = pause(self.attempts);
-            if !is_passing(&error) || broken.elapsed() + pause > limit || !self.is_latest() {
+            if broken.elapsed() + pause > self.patience(&error) || !self.is_latest() {
                 return Err(self.ended(error));
             }
             if self.attempts == 0 && !self.begun {
@@ -295,6 +296,21 @@ impl Listener {
             }
             self.attempts = self.attempts.saturating_add(1);
             tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// How long it is tried again after such an error, counted from the break on.
+    fn patience(&self, error: &Error) -> Duration {
+        let config = self.shared.config();
+        match error.kind() {
+            // The queue was there: whoever has deleted it may be about to declare it again.
+            ErrorKind::Config if self.begun => DECLARING.min(config.reconnect_timeout),
+            _ if !is_passing(error) => Duration::ZERO,
+            _ if self.begun => config.reconnect_timeout,
+            // A queue that somebody else has may be ours in a moment: a broker takes its time to notice that a consumer is dead.
+            ErrorKind::Throttled => config.reconnect_timeout.min(config.heartbeat * 3),
+            // A broker that was never reached is not worth waiting for.
+            _ => Duration::ZERO,
         }
     }
 
