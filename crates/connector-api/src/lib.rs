@@ -19,7 +19,7 @@ pub mod conformance;
 pub mod memory;
 
 pub use async_trait::async_trait;
-pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, Listening, MessageId, OnFailure};
+pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, Listening, ListeningStatus, MessageId, OnFailure};
 pub use change::{Change, ChangeKind};
 pub use connector::Connector;
 pub use error::{About, Error, ErrorKind, Result};

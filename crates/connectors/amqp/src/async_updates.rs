@@ -76,19 +76,10 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    status: Status,
+    status: Listening,
     /// The connection of the latest listener, while anybody needs it.
     session: Weak<Session>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Status {
-    #[default]
-    Down,
-    Connecting,
-    Connected,
 }
 
 /// One that follows the queue.
@@ -147,18 +138,16 @@ impl Shared {
             on_failure,
             dead_letters: DeadLetters::default(),
             latest: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { status: Listening::Down, session: Weak::new() }),
         }
     }
 
     pub(crate) fn status(&self) -> Listening {
         let state = self.state();
         match state.status {
-            Status::Down => Listening::Down,
-            Status::Connecting => Listening::Reconnecting,
             // Nobody may have asked for a delivery since it broke.
-            Status::Connected if state.session.upgrade().is_some_and(|session| session.is_alive()) => Listening::Alive,
-            Status::Connected => Listening::Reconnecting,
+            Listening::Alive if !state.session.upgrade().is_some_and(|session| session.is_alive()) => Listening::Reconnecting,
+            status => status,
         }
     }
 
@@ -177,7 +166,7 @@ impl Listener {
         let number = shared.latest.fetch_add(1, Ordering::Relaxed) + 1;
         let listener =
             Self { shared: Arc::clone(shared), number, connected: None, attempts: 0, broken: None, begun: false, outstanding: 0 };
-        listener.set(Status::Connecting);
+        listener.set(Listening::Reconnecting);
         let before = shared.state().session.upgrade();
         if let Some(session) = before {
             session.close().await;
@@ -259,7 +248,7 @@ impl Listener {
             }
         }
         self.broken.get_or_insert_with(Instant::now);
-        self.set(Status::Connecting);
+        self.set(Listening::Reconnecting);
         if !is_passing(&error) {
             return Err(self.ended(error));
         }
@@ -281,7 +270,7 @@ impl Listener {
                     self.begun = true;
                     self.outstanding = 0;
                     self.connected = Some(connected);
-                    self.set(Status::Connected);
+                    self.set(Listening::Alive);
                     return Ok(());
                 }
                 Err(error) => error,
@@ -372,11 +361,11 @@ impl Listener {
     }
 
     fn ended(&self, error: Error) -> Error {
-        self.set(Status::Down);
+        self.set(Listening::Down);
         error
     }
 
-    fn set(&self, status: Status) {
+    fn set(&self, status: Listening) {
         if self.is_latest() {
             self.shared.state().status = status;
         }
@@ -389,7 +378,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.set(Status::Down);
+        self.set(Listening::Down);
     }
 }
 
