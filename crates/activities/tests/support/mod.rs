@@ -6,6 +6,8 @@ pub mod brittle;
 
 pub mod scripted;
 
+pub mod timed;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
