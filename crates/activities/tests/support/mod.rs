@@ -4,6 +4,8 @@
 
 pub mod brittle;
 
+pub mod following;
+
 pub mod scripted;
 
 pub mod timed;
