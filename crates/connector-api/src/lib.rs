@@ -17,6 +17,8 @@ mod search;
 pub mod conformance;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use async_trait::async_trait;
 pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, Listening, ListeningStatus, MessageId, OnFailure};
