@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::process::{Home, free_ports};
 use crate::{PASSWORD, Program};
 
 /// The name of everything in every directory.
@@ -14,16 +15,28 @@ pub(crate) const SUFFIX: &str = "dc=example,dc=org";
 /// Who may read, within limits, in every directory.
 pub(crate) const READER: &str = "cn=reader,dc=example,dc=org";
 
+/// Where a directory server is: the folder and process that are its own, and its ports.
+pub struct Site {
+    pub(crate) home: Home,
+    pub(crate) port: u16,
+    pub(crate) tls_port: Option<u16>,
+}
+
+impl Site {
+    /// A site in this folder. There is a port for encryption where there are certificates.
+    pub(crate) fn new(home: Home, certificates: Option<&Path>) -> Result<Self> {
+        let [port, tls_port] = free_ports()?;
+        Ok(Self { home, port, tls_port: certificates.map(|_| tls_port) })
+    }
+}
+
 /// A private directory server. It has the suffix, `ou=people`, `ou=groups` and the reader, and is changed by OpenLDAP's own tools.
 pub trait Directory {
-    /// The port at which nothing is encrypted, unless that is asked for.
-    fn port(&self) -> u16;
+    /// Where it is.
+    fn site(&self) -> &Site;
 
-    /// The port at which everything is encrypted; none without certificates.
-    fn tls_port(&self) -> Option<u16>;
-
-    /// Its folder, in which it has everything.
-    fn folder(&self) -> &Path;
+    /// The same, to be changed.
+    fn site_mut(&mut self) -> &mut Site;
 
     /// Who may do everything, without limits. The password is [`PASSWORD`].
     fn admin(&self) -> &'static str;
@@ -34,29 +47,52 @@ pub trait Directory {
     /// It runs, or does not start.
     fn run(&mut self) -> Result<()>;
 
+    /// The port at which nothing is encrypted, unless that is asked for.
+    fn port(&self) -> u16 {
+        self.site().port
+    }
+
+    /// The port at which everything is encrypted; none without certificates.
+    fn tls_port(&self) -> Option<u16> {
+        self.site().tls_port
+    }
+
+    /// Its folder, in which it has everything.
+    fn folder(&self) -> &Path {
+        self.site().home.folder()
+    }
+
     /// Ends it in order.
     ///
     /// # Errors
     /// It cannot be ended.
-    fn stop(&mut self) -> Result<()>;
+    fn stop(&mut self) -> Result<()> {
+        self.site_mut().home.stop()
+    }
 
     /// Ends it at once, as if the power had failed.
     ///
     /// # Errors
     /// It cannot be ended.
-    fn kill(&mut self) -> Result<()>;
+    fn kill(&mut self) -> Result<()> {
+        self.site_mut().home.kill()
+    }
 
     /// Holds it: it answers nothing, and its connections stay.
     ///
     /// # Errors
     /// It does not run.
-    fn suspend(&self) -> Result<()>;
+    fn suspend(&self) -> Result<()> {
+        self.site().home.suspend()
+    }
 
     /// Lets it go on after [`Directory::suspend`].
     ///
     /// # Errors
     /// It does not run.
-    fn resume(&self) -> Result<()>;
+    fn resume(&self) -> Result<()> {
+        self.site().home.resume()
+    }
 
     /// Its address: `ldap://127.0.0.1:389/`.
     fn url(&self) -> String {

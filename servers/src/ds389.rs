@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::directory::{Directory, READER, SUFFIX, common_entries, succeed};
-use crate::process::{Home, free_ports};
+use crate::directory::{Directory, READER, SUFFIX, Site, common_entries, succeed};
+use crate::process::{Home, started};
 use crate::{PASSWORD, Program};
 
 /// What it says when it listens, and only if it says everything else, too: see `VERBOSE`.
@@ -22,9 +22,7 @@ const VERBOSE: &str = "266354688";
 
 /// A 389 Directory Server with one database, whose suffix is [`Ds389::SUFFIX`].
 pub struct Ds389 {
-    home: Home,
-    port: u16,
-    tls_port: Option<u16>,
+    site: Site,
 }
 
 /// How a 389 Directory Server is set up.
@@ -67,22 +65,12 @@ impl Ds389 {
     /// # Errors
     /// It is not installed, does not take the entries, or does not start.
     pub fn start(setup: &Ds389Setup, ldif: &str) -> Result<Self> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match Self::start_once(setup, ldif) {
-                // Somebody else may have taken a port meanwhile.
-                Err(_) if attempts < 3 && Program::NsSlapd.path().is_some() => {}
-                started => return started,
-            }
-        }
+        started(Program::NsSlapd, || Self::start_once(setup, ldif))
     }
 
     fn start_once(setup: &Ds389Setup, ldif: &str) -> Result<Self> {
         let home = Home::littering("ds389", semaphore)?;
-        let [port, tls_port] = free_ports()?;
-        let tls_port = setup.certificates.is_some().then_some(tls_port);
-        let mut server = Self { home, port, tls_port };
+        let mut server = Self { site: Site::new(home, setup.certificates.as_deref())? };
         for part in ["cert", "lock", "run", "tmp", "db"] {
             fs::create_dir(server.folder().join(part))?;
         }
@@ -118,8 +106,8 @@ impl Ds389 {
     /// The folder of its configuration. It takes the names of what it shares with other processes from this one's, so no other
     /// server may have one that is called so.
     fn configuration(&self) -> Result<PathBuf> {
-        let name = self.home.folder().file_name().context("a folder without a name")?;
-        Ok(self.home.folder().join(name))
+        let name = self.folder().file_name().context("a folder without a name")?;
+        Ok(self.folder().join(name))
     }
 
     /// Puts certificates where it looks for them: in a store of NSS. With an empty password on that, nobody is asked for one.
@@ -151,16 +139,16 @@ impl Ds389 {
              nsslapd-lockdir: {folder}/lock\nnsslapd-rundir: {folder}/run\nnsslapd-instancedir: {folder}\n\
              nsslapd-tmpdir: {folder}/tmp\nnsslapd-ldifdir: {folder}/tmp\nnsslapd-bakdir: {folder}/tmp\n\
              nsslapd-rootdn: {}\nnsslapd-rootpwstoragescheme: CLEAR\nnsslapd-rootpw: {PASSWORD}\npasswordStorageScheme: CLEAR\n",
-            self.port,
+            self.port(),
             configuration.display(),
             Self::ADMIN,
         );
-        if let Some(port) = self.tls_port {
+        if let Some(port) = self.tls_port() {
             write!(server, "nsslapd-security: on\nnsslapd-securelistenhost: 127.0.0.1\nnsslapd-secureport: {port}\n")?;
         }
         server.push_str(&setup.global);
         entries.add("cn=config", &format!("objectClass: nsslapdConfig\ncn: config\n{server}"));
-        if self.tls_port.is_some() {
+        if self.tls_port().is_some() {
             let encryption = "objectClass: nsEncryptionConfig\ncn: encryption\nnsSSLClientAuth: off\nnsSSLSessionTimeout: 0\n";
             entries.add("cn=encryption,cn=config", encryption);
             // Named so whatever kind of key it is.
@@ -181,17 +169,13 @@ impl Ds389 {
 }
 
 impl Directory for Ds389 {
-    fn port(&self) -> u16 {
-        self.port
+    /// Its folder has `log`, `errors`, `db`, and the configuration in a folder of the same name.
+    fn site(&self) -> &Site {
+        &self.site
     }
 
-    fn tls_port(&self) -> Option<u16> {
-        self.tls_port
-    }
-
-    /// With `log`, `errors`, `db`, and the configuration in a folder of the same name.
-    fn folder(&self) -> &Path {
-        self.home.folder()
+    fn site_mut(&mut self) -> &mut Site {
+        &mut self.site
     }
 
     fn admin(&self) -> &'static str {
@@ -202,31 +186,16 @@ impl Directory for Ds389 {
         self.tidy()?;
         let mut command = Program::NsSlapd.command()?;
         command.arg("-D").arg(self.configuration()?).args(["-d", VERBOSE]);
-        self.home.start(&mut command, READY)?;
-        self.home.wait_for_port(self.port)?;
-        if let Some(port) = self.tls_port {
+        let Site { home, port, tls_port } = &mut self.site;
+        home.start(&mut command, READY)?;
+        home.wait_for_port(*port)?;
+        if let Some(port) = *tls_port {
             // Whatever is wrong with the certificates, it starts, and does without.
             if std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
                 bail!("nothing is encrypted: {}", fs::read_to_string(self.folder().join("log"))?);
             }
         }
         Ok(())
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        self.home.stop()
-    }
-
-    fn kill(&mut self) -> Result<()> {
-        self.home.kill()
-    }
-
-    fn suspend(&self) -> Result<()> {
-        self.home.suspend()
-    }
-
-    fn resume(&self) -> Result<()> {
-        self.home.resume()
     }
 }
 

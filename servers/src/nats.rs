@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow};
 
-use crate::process::{Home, free_ports};
+use crate::process::{Home, free_ports, started};
 use crate::{PASSWORD, Program, USER};
 
 /// The environment variable with the address of a running NATS server: `nats://user:password@host:port`, of one who may do
@@ -41,15 +41,7 @@ impl Nats {
     /// # Errors
     /// As with [`Nats::start`].
     pub fn start_with(arguments: &[&str]) -> Result<Self> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match Self::start_once(arguments) {
-                // Somebody else may have taken the port meanwhile.
-                Err(_) if attempts < 3 && Program::NatsServer.path().is_some() => {}
-                started => return started,
-            }
-        }
+        started(Program::NatsServer, || Self::start_once(arguments))
     }
 
     /// The one that all tests share: the one that the environment tells of, or one of this process.

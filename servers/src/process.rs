@@ -10,7 +10,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
+
+use crate::Program;
 
 /// How long a server may take to start, or to stop. Generous: the machine may be busy with a build.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -127,19 +129,23 @@ impl Home {
         self.tell("")
     }
 
-    /// Holds the process group, so that it answers nothing and keeps its connections.
+    /// Holds the process group, so that it answers nothing and keeps its connections. Once this returns, its leader stands still.
     pub(crate) fn suspend(&self) -> Result<()> {
-        self.signal(Signal::STOP)
+        let leader = self.signal(Signal::STOP)?;
+        // A signal is under way for a moment, and a process of many threads stops one by one.
+        waitid(WaitId::Pid(leader), WaitIdOptions::STOPPED)?;
+        Ok(())
     }
 
     /// Lets it go on.
     pub(crate) fn resume(&self) -> Result<()> {
-        self.signal(Signal::CONT)
+        self.signal(Signal::CONT).map(drop)
     }
 
-    fn signal(&self, signal: Signal) -> Result<()> {
-        let child = self.running.as_ref().context("the server does not run")?;
-        Ok(kill_process_group(pid(child)?, signal)?)
+    fn signal(&self, signal: Signal) -> Result<Pid> {
+        let leader = pid(self.running.as_ref().context("the server does not run")?)?;
+        kill_process_group(leader, signal)?;
+        Ok(leader)
     }
 
     fn tell(&mut self, line: &str) -> Result<()> {
@@ -157,7 +163,19 @@ impl Drop for Home {
     }
 }
 
-/// A port of this machine that nobody listens at.
+/// A server that is started, three times at most: somebody else may take its ports before it does.
+pub(crate) fn started<T>(program: Program, start: impl Fn() -> Result<T>) -> Result<T> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match start() {
+            Err(_) if attempts < 3 && program.path().is_some() => {}
+            started => return started,
+        }
+    }
+}
+
+/// Ports of this machine that nobody listens at.
 pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N]> {
     let mut ports = [0; N];
     // All at the same time, so that they are different.

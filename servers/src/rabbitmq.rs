@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 
-use crate::process::{Home, free_ports};
+use crate::process::{Home, free_ports, started};
 use crate::{PASSWORD, Program, USER};
 
 /// The environment variable with the address of a running RabbitMQ: `amqp://user:password@host:port`, of one who may do
@@ -54,15 +54,7 @@ impl RabbitMq {
     /// # Errors
     /// As with [`RabbitMq::start`].
     pub fn start_with(configuration: &[&str]) -> Result<Self> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match Self::start_once(configuration) {
-                // Somebody else may have taken the ports meanwhile.
-                Err(_) if attempts < 3 && Program::RabbitMqServer.path().is_some() => {}
-                started => return started,
-            }
-        }
+        started(Program::RabbitMqServer, || Self::start_once(configuration))
     }
 
     /// The one that all tests share: the one that the environment tells of, or one of this process.

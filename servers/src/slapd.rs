@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
-use crate::directory::{Directory, READER, SUFFIX, common_entries, succeed};
-use crate::process::{Home, free_ports};
+use crate::directory::{Directory, READER, SUFFIX, Site, common_entries, succeed};
+use crate::process::{Home, started};
 use crate::{PASSWORD, Program};
 
 /// What its log says once its ports are its own. It listens a moment later.
@@ -15,9 +15,7 @@ const READY: &str = "slapd starting";
 
 /// A slapd with one database, whose suffix is [`Slapd::SUFFIX`].
 pub struct Slapd {
-    home: Home,
-    port: u16,
-    tls_port: Option<u16>,
+    site: Site,
 }
 
 /// How a slapd is set up.
@@ -66,15 +64,7 @@ impl Slapd {
     /// # Errors
     /// It is not installed, does not take the entries, or does not start.
     pub fn start(setup: &SlapdSetup, ldif: &str) -> Result<Self> {
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            match Self::start_once(setup, ldif) {
-                // Somebody else may have taken a port meanwhile.
-                Err(_) if attempts < 3 && Program::Slapd.path().is_some() => {}
-                started => return started,
-            }
-        }
+        started(Program::Slapd, || Self::start_once(setup, ldif))
     }
 
     fn start_once(setup: &SlapdSetup, ldif: &str) -> Result<Self> {
@@ -91,26 +81,20 @@ impl Slapd {
             }
             fs::remove_file(&entries)?;
         }
-        let [port, tls_port] = free_ports()?;
-        let tls_port = setup.certificates.is_some().then_some(tls_port);
-        let mut slapd = Self { home, port, tls_port };
+        let mut slapd = Self { site: Site::new(home, setup.certificates.as_deref())? };
         slapd.run()?;
         Ok(slapd)
     }
 }
 
 impl Directory for Slapd {
-    fn port(&self) -> u16 {
-        self.port
+    /// Its folder has `slapd.conf`, `data`, `log`.
+    fn site(&self) -> &Site {
+        &self.site
     }
 
-    fn tls_port(&self) -> Option<u16> {
-        self.tls_port
-    }
-
-    /// With `slapd.conf`, `data`, `log`.
-    fn folder(&self) -> &Path {
-        self.home.folder()
+    fn site_mut(&mut self) -> &mut Site {
+        &mut self.site
     }
 
     fn admin(&self) -> &'static str {
@@ -119,29 +103,14 @@ impl Directory for Slapd {
 
     fn run(&mut self) -> Result<()> {
         let mut urls = self.url();
-        if let Some(port) = self.tls_port {
+        if let Some(port) = self.tls_port() {
             write!(urls, " ldaps://127.0.0.1:{port}/")?;
         }
         let mut command = Program::Slapd.command()?;
-        command.args(["-d", "none", "-h", &urls, "-f"]).arg(self.home.folder().join("slapd.conf"));
-        self.home.start(&mut command, READY)?;
-        self.home.wait_for_port(self.port)
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        self.home.stop()
-    }
-
-    fn kill(&mut self) -> Result<()> {
-        self.home.kill()
-    }
-
-    fn suspend(&self) -> Result<()> {
-        self.home.suspend()
-    }
-
-    fn resume(&self) -> Result<()> {
-        self.home.resume()
+        command.args(["-d", "none", "-h", &urls, "-f"]).arg(self.folder().join("slapd.conf"));
+        let Site { home, port, .. } = &mut self.site;
+        home.start(&mut command, READY)?;
+        home.wait_for_port(*port)
     }
 }
 

@@ -1,6 +1,8 @@
 //! Queues of real brokers: how messages get into them, how the engine reaches them, and what is left in them.
 
-use lapin::options::{BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueuePurgeOptions};
+use lapin::options::{
+    BasicGetOptions, BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions, QueueDeleteOptions, QueuePurgeOptions,
+};
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use tidelock_servers::{Nats, PASSWORD, RabbitMq, USER};
@@ -12,14 +14,31 @@ use crate::random::Random;
 /// A queue of RabbitMQ, or a stream of NATS, for one test alone.
 pub struct Queue {
     name: String,
+    url: String,
     port: u16,
     way: Way,
     runtime: Runtime,
+    /// More items of the connector's source, such as `<reconnectTimeout>PT1S</reconnectTimeout>`.
+    pub items: String,
 }
 
 enum Way {
     RabbitMq { channel: Channel, _connection: Connection },
     Nats { context: async_nats::jetstream::Context },
+}
+
+impl Way {
+    async fn rabbitmq(url: &str) -> Self {
+        let connection = Connection::connect(url, ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+        Self::RabbitMq { channel, _connection: connection }
+    }
+
+    async fn nats(url: &str) -> Self {
+        let options = async_nats::ConnectOptions::with_user_and_password(USER.into(), PASSWORD.into());
+        Self::Nats { context: async_nats::jetstream::new(options.connect(url).await.unwrap()) }
+    }
 }
 
 /// A message: its identity, and its body.
@@ -29,39 +48,71 @@ impl Queue {
     /// A quorum queue, with a second one for its dead letters.
     #[must_use]
     pub fn rabbitmq(server: &RabbitMq) -> Self {
-        let (runtime, name) = (runtime(), name());
-        let (connection, channel) = runtime.block_on(async {
-            let connection = Connection::connect(server.url(), ConnectionProperties::default()).await.unwrap();
-            let channel = connection.create_channel().await.unwrap();
-            channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-            let mut arguments = FieldTable::default();
-            arguments.insert("x-queue-type".into(), text("quorum"));
-            declare(&channel, &dead(&name), arguments.clone()).await;
-            arguments.insert("x-dead-letter-exchange".into(), text(""));
-            arguments.insert("x-dead-letter-routing-key".into(), text(&dead(&name)));
-            declare(&channel, &name, arguments).await;
-            (connection, channel)
-        });
-        Self { name, port: server.port(), way: Way::RabbitMq { channel, _connection: connection }, runtime }
+        let runtime = runtime();
+        let way = runtime.block_on(Way::rabbitmq(server.url()));
+        Self::new(runtime, way, server.url(), server.port())
     }
 
     /// A stream in files, and one for its dead letters.
     #[must_use]
     pub fn nats(server: &Nats) -> Self {
-        let (runtime, name) = (runtime(), name());
-        let context = runtime.block_on(async {
-            let client = async_nats::ConnectOptions::with_user_and_password(USER.into(), PASSWORD.into())
-                .connect(server.url())
-                .await
-                .unwrap();
-            let context = async_nats::jetstream::new(client);
-            for (name, subject) in [(name.clone(), name.clone()), (dead(&name), format!("{name}.dead"))] {
-                let config = async_nats::jetstream::stream::Config { name, subjects: vec![subject], ..Default::default() };
-                let _ = context.create_stream(config).await.unwrap();
+        let runtime = runtime();
+        let way = runtime.block_on(Way::nats(server.url()));
+        Self::new(runtime, way, server.url(), server.port())
+    }
+
+    fn new(runtime: Runtime, way: Way, url: &str, port: u16) -> Self {
+        let queue = Self { name: name(), url: url.to_owned(), port, way, runtime, items: String::new() };
+        queue.declare();
+        queue
+    }
+
+    /// Makes it, and what its dead letters go to, unless they are there.
+    pub fn declare(&self) {
+        let Self { name, way, .. } = self;
+        self.runtime.block_on(async {
+            match way {
+                Way::RabbitMq { channel, .. } => {
+                    let mut arguments = FieldTable::default();
+                    arguments.insert("x-queue-type".into(), text("quorum"));
+                    declare(channel, &dead(name), arguments.clone()).await;
+                    arguments.insert("x-dead-letter-exchange".into(), text(""));
+                    arguments.insert("x-dead-letter-routing-key".into(), text(&dead(name)));
+                    declare(channel, name, arguments).await;
+                }
+                Way::Nats { context } => {
+                    for (name, subject) in [(name.clone(), name.clone()), (dead(name), format!("{name}.dead"))] {
+                        let config =
+                            async_nats::jetstream::stream::Config { name, subjects: vec![subject], ..Default::default() };
+                        let _ = context.get_or_create_stream(config).await.unwrap();
+                    }
+                }
             }
-            context
         });
-        Self { name, port: server.port(), way: Way::Nats { context }, runtime }
+    }
+
+    /// Removes it with everything in it.
+    pub fn delete(&self) {
+        self.runtime.block_on(async {
+            match &self.way {
+                Way::RabbitMq { channel, .. } => {
+                    let _ = channel.queue_delete(self.name.as_str().into(), QueueDeleteOptions::default()).await.unwrap();
+                }
+                Way::Nats { context } => {
+                    let _ = context.delete_stream(&self.name).await.unwrap();
+                }
+            }
+        });
+    }
+
+    /// Connects to a server that was away.
+    pub fn connect_again(&mut self) {
+        self.way = self.runtime.block_on(async {
+            match &self.way {
+                Way::RabbitMq { .. } => Way::rabbitmq(&self.url).await,
+                Way::Nats { .. } => Way::nats(&self.url).await,
+            }
+        });
     }
 
     /// Puts messages into it, and waits until they are safe.
@@ -165,16 +216,16 @@ impl Queue {
     /// The same, as somebody else.
     #[must_use]
     pub fn connection_of(&self, user: &str, password: &str, more: &str) -> String {
-        let Self { name, port, .. } = self;
+        let Self { name, port, items, .. } = self;
         let source = match &self.way {
             Way::RabbitMq { .. } => format!(
                 "<amqp091><uri>amqp://127.0.0.1:{port}</uri><username>{user}</username>\
-                 <password><clearValue>{password}</clearValue></password><queue>{name}</queue><prefetch>50</prefetch></amqp091>"
+                 <password><clearValue>{password}</clearValue></password><queue>{name}</queue><prefetch>50</prefetch>{items}</amqp091>"
             ),
             Way::Nats { .. } => format!(
                 "<nats><url>nats://127.0.0.1:{port}</url><username>{user}</username>\
                  <password><clearValue>{password}</clearValue></password><stream>{name}</stream><consumer>{}</consumer>\
-                 <deadLetterSubject>{name}.dead</deadLetterSubject></nats>",
+                 <deadLetterSubject>{name}.dead</deadLetterSubject>{items}</nats>",
                 self.consumer()
             ),
         };

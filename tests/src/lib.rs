@@ -8,6 +8,7 @@ pub mod accounts;
 pub mod audit;
 pub mod brokers;
 pub mod kill;
+pub mod listening;
 pub mod live;
 pub mod random;
 pub mod snapshot;

@@ -1,23 +1,15 @@
 //! Listening to real brokers through the binary: what arrives, once; what stops it, what is put aside, and how it goes on.
 #![allow(clippy::unwrap_used)]
 
-use std::io::Read as _;
 use std::ops::RangeInclusive;
-use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tidelock_servers::{Nats, RabbitMq};
 use tidelock_tests::audit::Note;
-use tidelock_tests::brokers::{Message, Queue, SCHEMA, deleted, delta, full, notification};
-use tidelock_tests::live::{self, Accounts, account, people};
-use tidelock_tests::{Answer, Home, Value, audit, json};
-
-/// How long nothing arrives before a run is to end.
-const IDLE: &str = "0.7";
-
-/// The longest that anything may take that should take a moment.
-const PATIENCE: Duration = Duration::from_secs(30);
+use tidelock_tests::brokers::{Queue, SCHEMA, deleted, delta, full, notification};
+use tidelock_tests::listening::{Listening, connect, eventually, file, listener, messages, progress, run};
+use tidelock_tests::live::{self, people};
+use tidelock_tests::{Home, audit, json};
 
 fn rabbitmq() -> Queue {
     Queue::rabbitmq(RabbitMq::shared().unwrap())
@@ -25,59 +17,6 @@ fn rabbitmq() -> Queue {
 
 fn nats() -> Queue {
     Queue::nats(Nats::shared().unwrap())
-}
-
-/// A folder with a resource that is nothing but the queue, and the task that listens to it.
-fn listener(queue: &Queue, more: &str) -> Home {
-    let home = Home::new();
-    connect(&home, &queue.connection(&format!("{SCHEMA}{more}")));
-    home
-}
-
-fn connect(home: &Home, connection: &str) {
-    home.write("resource.xml", live::resource(connection));
-    home.write("listen.xml", live::task("Listen", "asynchronousUpdate", "", " ", ""));
-    let _ = home.tidelock(["apply", "resource.xml"]).expect_exit(0);
-    let _ = home.tidelock(["apply", "listen.xml"]).expect_exit(0);
-}
-
-fn run(home: &Home) -> Answer {
-    home.json(["run", "listen.xml", "--until-idle", IDLE])
-}
-
-fn progress(run: &Value) -> [u64; 3] {
-    ["success", "failure", "skip"].map(|outcome| run["progress"][outcome].as_u64().unwrap())
-}
-
-fn messages(bodies: &[String]) -> Vec<Message> {
-    bodies.iter().enumerate().map(|(nth, body)| (format!("m{nth}"), body.clone())).collect()
-}
-
-fn file(ids: &[(&str, u64)]) -> Accounts {
-    ids.iter().map(|&(id, seq)| account(id, seq)).collect()
-}
-
-/// Starts to listen, until stopped.
-fn start(home: &Home) -> Child {
-    let mut command = home.command(["--format", "json", "run", "listen.xml"]);
-    command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap()
-}
-
-/// Stops a run as Ctrl-C does: its exit status and its report.
-fn interrupt(mut child: Child, signal: &str) -> (Option<i32>, Value) {
-    let _ = Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap();
-    let mut text = String::new();
-    child.stdout.take().unwrap().read_to_string(&mut text).unwrap();
-    (child.wait().unwrap().code(), serde_json::from_str(&text).unwrap())
-}
-
-/// Waits until something holds.
-fn eventually(what: &str, holds: impl Fn() -> bool) {
-    let began = Instant::now();
-    while !holds() {
-        assert!(began.elapsed() < PATIENCE, "{what} does not come to pass");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// An account was given each `seq` once.
@@ -280,10 +219,10 @@ fn an_interrupted_run_ends_in_order_and_the_next_goes_on(queue: &Queue) {
     let home = listener(queue, "");
     audit::install(&home);
     for (signal, id) in [("-INT", "ann"), ("-TERM", "bob")] {
-        let child = start(&home);
+        let listening = Listening::start(&home);
         queue.publish([(format!("of-{id}"), full(id, 1))]);
         eventually("that a message arrives", || audit::notes(&home).contains_key(id));
-        let (exit, report) = interrupt(child, signal);
+        let (exit, report) = listening.interrupt(signal);
         assert_eq!(exit, Some(130), "{report:#}");
         assert_eq!((&report["runStatus"], &report["taskState"]), (&json!("interrupted"), &json!("runnable")));
         assert_eq!(progress(&report), [1, 0, 0], "{report:#}");
@@ -385,34 +324,4 @@ fn notifications_of_rabbitmq_are_read_from_a_file() {
 #[test]
 fn notifications_of_nats_are_read_from_a_file() {
     notifications_are_read_from_the_main_resource(&nats());
-}
-
-#[test]
-fn a_broker_that_goes_and_comes_back_is_listened_to_again() {
-    let mut server = Nats::start().unwrap();
-    let queue = Queue::nats(&server);
-    let home = listener(&queue, "");
-    audit::install(&home);
-    let child = start(&home);
-    queue.publish([("m1".to_owned(), full("ann", 1))]);
-    eventually("that the first message arrives", || audit::notes(&home).contains_key("ann"));
-    server.kill().unwrap();
-    thread::sleep(Duration::from_millis(500));
-    server.run().unwrap();
-    queue.publish([("m2".to_owned(), delta("ann", 2))]);
-    eventually("that the second message arrives", || audit::notes(&home)["ann"].len() == 2);
-    let (exit, report) = interrupt(child, "-INT");
-    assert_eq!(exit, Some(130), "{report:#}");
-    assert_eq!(report["activities"][0]["listening"], "alive");
-    assert_eq!(people(&home), file(&[("ann", 2)]));
-
-    // Where it is away when nothing arrives any more, it is not known that nothing would have.
-    let mut command = home.command(["--format", "json", "run", "listen.xml", "--until-idle", "3"]);
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(1000));
-    server.kill().unwrap();
-    let output = child.wait_with_output().unwrap();
-    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(output.status.code(), Some(4), "{report:#}");
-    assert_ne!(report["activities"][0]["listening"], "alive", "{report:#}");
 }

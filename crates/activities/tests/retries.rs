@@ -1,149 +1,19 @@
-//! Objects that failed are tried again: `retryLater`, and the scan of what is due.
+//! Objects that failed are tried again (`retryLater`): which, when, how often, and until when.
 
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod support;
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
-use expect_test::{Expect, expect};
+use expect_test::expect;
 use support::brittle::{Brittle, Kill};
-use support::{ALL, CLASS, RESOURCE, World, activity, read, summary, whole, work};
-use tidelock_activities::{
-    Clock, Connectors, Control, Definitions, Engine, Mode, NoProgress, OpenError, Options, Prepared, ResourceEntry, RunError,
-    RunReport, RunStatus, execute, explain, prepare,
-};
-use tidelock_connector_api::memory::{self, Call, Faults, Memory};
-use tidelock_connector_api::{Connector, ErrorKind, TokenPrecision, async_trait};
-use tidelock_model::definition::Definition;
-use tidelock_model::object::{FocusType, Schema};
-use tidelock_model::{Diagnostics, Oid, Timestamp};
-use tidelock_repo::{Batch, FocusChange, NewTrigger, ObjectKey, Repo, Retry, ShadowRef, TriggerChange};
-use tokio_util::sync::CancellationToken;
-
-/// A clock that stands still until somebody moves it.
-struct Still(AtomicI64);
-
-impl Clock for Still {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed) * 1000)
-    }
-}
-
-/// A world in which time is told in seconds.
-struct Timed {
-    world: World,
-    clock: Arc<Still>,
-}
-
-impl Timed {
-    fn new() -> Self {
-        Self::with(World::new())
-    }
-
-    fn with(mut world: World) -> Self {
-        let clock = Arc::new(Still(AtomicI64::new(0)));
-        world.engine.clock = Arc::clone(&clock) as Arc<dyn Clock>;
-        Self { world, clock }
-    }
-
-    fn at(&self, second: i64) -> &Self {
-        self.clock.0.store(second, Ordering::Relaxed);
-        self
-    }
-
-    async fn try_run(&self, name: &str, task: &str, options: &Options) -> Result<RunReport, RunError> {
-        let prepared = self.world.prepare(task, options).await?;
-        run(&self.world.engine, name, prepared).await
-    }
-
-    async fn run(&self, name: &str, task: &str) -> RunReport {
-        self.try_run(name, task, &Options::default()).await.unwrap()
-    }
-
-    /// An import that tries again what fails.
-    async fn import(&self, retry: &str) -> RunReport {
-        self.run("import", &import(retry)).await
-    }
-
-    async fn scan(&self) -> RunReport {
-        self.run("scan", &scan("")).await
-    }
-
-    async fn triggers(&self) -> String {
-        triggers(&*self.world.engine.repo).await
-    }
-
-    /// The user whose name is in the way goes.
-    async fn mend(&self, name: &str) {
-        let repo = &self.world.engine.repo;
-        let user = repo.focus(FocusType::User, &ObjectKey::Name(name.into())).await.unwrap().unwrap();
-        let gone = FocusChange::Delete { key: user.key, version: user.focus.version };
-        repo.commit(Batch { foci: vec![gone], ..Batch::default() }).await.unwrap();
-    }
-
-    /// Which objects are tried again, and when.
-    async fn check(&self, expected: Expect) {
-        expected.assert_eq(&self.triggers().await);
-    }
-}
-
-async fn run(engine: &Engine, name: &str, prepared: Prepared) -> Result<RunReport, RunError> {
-    let control =
-        Control { cancel: CancellationToken::new(), progress: Arc::new(NoProgress), until_idle: Some(Duration::from_millis(20)) };
-    execute(engine, prepared, Oid::new(name), &control).await
-}
-
-async fn triggers(repo: &dyn Repo) -> String {
-    let mut text = String::new();
-    for trigger in repo.due_triggers(Timestamp::from_millis(i64::MAX), None, 1000).await.unwrap() {
-        let stored = repo.load(&[trigger.shadow]).await.unwrap().remove(0).unwrap();
-        let Retry { at, attempt, interval_millis, limit, task, activity } = trigger.retry;
-        let limit = limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
-        writeln!(
-            text,
-            "{} at {}s: {attempt}{limit}, next after {}s ({task}{}{activity})",
-            stored.shadow.identifier,
-            at.as_millis() / 1000,
-            interval_millis / 1000,
-            if activity.is_empty() { "" } else { "/" },
-        )
-        .unwrap();
-    }
-    text
-}
-
-fn flow(reaction: &str) -> String {
-    format!("<controlFlow><errorHandling><entry><reaction>{reaction}</reaction></entry></errorHandling></controlFlow>")
-}
-
-fn retry_later(retry: &str) -> String {
-    flow(&format!("<retryLater>{retry}</retryLater>"))
-}
-
-fn import(retry: &str) -> String {
-    activity(&format!("{}{}", work("import", ALL, ""), retry_later(retry)))
-}
-
-/// A scan of what is due, with these items of its object set.
-fn scan(set: &str) -> String {
-    activity(&format!("<work><triggerScan>{set}</triggerScan></work>"))
-}
-
-const QUICK: &str = "<initialInterval>PT1M</initialInterval><nextInterval>PT5M</nextInterval>";
-
-/// Two objects: the name of the focus for one of them is taken.
-async fn troubled() -> Timed {
-    let timed = Timed::new();
-    timed.world.put("good", "number=1");
-    timed.world.put("bad", "number=2");
-    timed.world.user("bad", "").await;
-    timed
-}
+use support::timed::{QUICK, Timed, findings, flow, import, retry_later, scan, triggers, troubled};
+use support::{ALL, RESOURCE, World, activity, summary, work};
+use tidelock_activities::{Mode, Options, RunError, RunStatus};
+use tidelock_connector_api::memory::{self, Call, Faults};
+use tidelock_connector_api::{ErrorKind, TokenPrecision};
+use tidelock_repo::Repo;
 
 #[tokio::test]
 async fn what_fails_is_tried_again_when_its_time_has_come_as_often_as_it_may() {
@@ -515,38 +385,6 @@ async fn whether_an_object_is_gone_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_scan_may_stop_at_a_failure_of_its_own() {
-    let timed = troubled().await;
-    timed.world.put("worse", "number=3");
-    timed.world.user("worse", "").await;
-    timed.import(QUICK).await;
-    let task = activity(&format!("<work><triggerScan/></work>{}", flow("<stop/>")));
-    let options = Options { chunk: Some(1), ..Options::default() };
-    let report = timed.at(60).try_run("scan", &task, &options).await.unwrap();
-    assert_eq!((report.run_status, report.progress.failure), (RunStatus::PermanentError, 1));
-    timed
-        .check(expect![[r#"
-        worse at 60s: 1, next after 300s (import)
-        bad at 360s: 2, next after 300s (import)
-    "#]])
-        .await;
-}
-
-#[tokio::test]
-async fn retries_without_an_interval_do_not_keep_a_scan_from_ending() {
-    let timed = troubled().await;
-    timed.import("<initialInterval>PT0S</initialInterval><nextInterval>PT0S</nextInterval>").await;
-    let options = Options { chunk: Some(1), ..Options::default() };
-    let report = timed.try_run("scan", &scan(""), &options).await.unwrap();
-    assert_eq!(report.progress.total(), 1);
-    timed
-        .check(expect![[r#"
-        bad at 0s: 2, next after 0s (import)
-    "#]])
-        .await;
-}
-
-#[tokio::test]
 async fn every_failure_has_its_retry_wherever_the_process_is_killed() {
     for kill in [Kill::Before, Kill::After] {
         for commits in 0.. {
@@ -565,39 +403,6 @@ async fn every_failure_has_its_retry_wherever_the_process_is_killed() {
             // Where nothing but the end of the import was lost, that is made good, and no object is imported again.
             let (first_time, again) = ("bad at 60s: 1, next after 300s (import)\n", "bad at 70s: 1, next after 300s (import)\n");
             assert!(found == again || (found == first_time && commits > 2), "{kill:?} {commits}: {found}");
-            if first.is_ok() {
-                break;
-            }
-        }
-    }
-}
-
-#[tokio::test]
-async fn no_retry_is_lost_or_counted_twice_wherever_a_scan_is_killed() {
-    for kill in [Kill::Before, Kill::After] {
-        for commits in 0.. {
-            let mut timed = troubled().await;
-            timed.world.put("worse", "number=3");
-            timed.world.user("worse", "").await;
-            timed.world.put("fleeting", "number=4");
-            timed.world.user("fleeting", "").await;
-            timed.import(QUICK).await;
-            timed.mend("fleeting").await;
-            let options = Options { chunk: Some(1), ..Options::default() };
-            let whole = Arc::clone(&timed.world.engine.repo);
-            let brittle = Arc::new(Brittle::new(Arc::clone(&whole), commits, kill));
-            timed.world.engine.repo = Arc::clone(&brittle) as Arc<dyn Repo>;
-            let first = timed.at(60).try_run("scan", &scan(""), &options).await;
-            assert_eq!(first.is_err(), brittle.is_broken());
-            timed.world.engine.repo = Arc::clone(&whole);
-            timed.try_run("scan", &scan(""), &options).await.unwrap();
-            assert_eq!(
-                triggers(&*whole).await,
-                "bad at 360s: 2, next after 300s (import)\nworse at 360s: 2, next after 300s (import)\n",
-                "{kill:?} {commits}"
-            );
-            let dump = timed.world.dump().await;
-            assert!(dump.contains("user fleeting v1"), "{kill:?} {commits}\n{dump}");
             if first.is_ok() {
                 break;
             }
@@ -699,162 +504,6 @@ async fn a_message_that_failed_is_done_with_once_its_retry_is_there() {
     }
 }
 
-/// Resources of the same definition, by their OIDs.
-struct Several(HashMap<String, Memory>);
-
-#[async_trait]
-impl Connectors for Several {
-    async fn open(&self, resource: &ResourceEntry) -> Result<(Arc<dyn Connector>, Diagnostics), OpenError> {
-        let oid = resource.definition.oid.as_ref().unwrap().value.to_string();
-        Ok((Arc::new(self.0[&oid].clone()), Vec::new()))
-    }
-}
-
-#[async_trait]
-impl Definitions for Several {
-    async fn resource(&self, oid: &Oid) -> Result<Option<ResourceEntry>, tidelock_repo::Error> {
-        let oid = oid.to_string();
-        Ok(self.0.contains_key(&oid).then(|| {
-            let Definition::Resource(definition) = read(&RESOURCE.replace("oid=\"hr\"", &format!("oid=\"{oid}\""))) else {
-                panic!("not a resource")
-            };
-            ResourceEntry { definition: *definition, origin: None }
-        }))
-    }
-}
-
-/// The resources `a`, `b` and `c`, each with an object whose retry is due; `c` is not defined any more.
-async fn several() -> (Timed, Arc<Several>) {
-    let mut timed = Timed::new();
-    let schema = || Schema::default().with_class(CLASS, "uid", &["uid", "number", "mail", "unit", "kind"]);
-    let new = |oid: &&str| ((*oid).to_owned(), Memory::new(schema()));
-    let all = Several(["a", "b", "c"].iter().map(new).collect());
-    for (oid, resource) in &all.0 {
-        resource.put(CLASS, &format!("u{oid}"), &[]).unwrap();
-        timed.world.user(&format!("u{oid}"), "").await;
-    }
-    timed.world.engine.connectors = Arc::new(Several(all.0.clone()));
-    for oid in ["a", "b", "c"] {
-        let task = import(QUICK).replace("oid=\"hr\"", &format!("oid=\"{oid}\""));
-        let report = several_run(&timed, &all, oid, &task).await;
-        assert_eq!(report.progress.failure, 1);
-    }
-    let left = Several(all.0.into_iter().filter(|(oid, _)| oid != "c").collect());
-    (timed, Arc::new(left))
-}
-
-async fn several_run(timed: &Timed, definitions: &Several, name: &str, task: &str) -> RunReport {
-    let Definition::Task(task) = read(task) else { panic!("not a task") };
-    let prepared = prepare(&timed.world.engine, definitions, &task, &Options::default()).await.unwrap();
-    run(&timed.world.engine, name, prepared).await.unwrap()
-}
-
-#[tokio::test]
-async fn a_scan_is_for_all_resources_and_one_that_is_away_does_not_keep_the_others() {
-    let (timed, resources) = several().await;
-    resources.0["a"].set_faults(Faults::new().fail_call(Call::GetMany, 1, ErrorKind::Unreachable));
-    let report = several_run(timed.at(60), &resources, "scan", &scan("")).await;
-    assert_eq!((report.run_status, report.progress.failure), (RunStatus::TemporaryError, 1), "{}", summary(&report));
-    let said: Vec<String> = report.diagnostics.iter().map(ToString::to_string).collect();
-    expect!["test.xml:3:44: warning[unknown-resource]: objects are due to be tried again whose resource, with OID c, is not defined any more"].assert_eq(&said.join("\n"));
-    timed
-        .check(expect![[r#"
-        ua at 60s: 1, next after 300s (a)
-        uc at 60s: 1, next after 300s (c)
-        ub at 360s: 2, next after 300s (b)
-    "#]])
-        .await;
-}
-
-#[tokio::test]
-async fn a_scan_may_be_for_one_resource() {
-    let (timed, resources) = several().await;
-    let set = r#"<objects><resourceRef oid="b"/></objects>"#;
-    let report = several_run(timed.at(60), &resources, "scan", &scan(set)).await;
-    assert_eq!((report.run_status, report.progress.total()), (RunStatus::Finished, 1), "{}", summary(&report));
-    timed
-        .check(expect![[r#"
-        ua at 60s: 1, next after 300s (a)
-        uc at 60s: 1, next after 300s (c)
-        ub at 360s: 2, next after 300s (b)
-    "#]])
-        .await;
-}
-
-#[tokio::test]
-async fn a_trigger_that_somebody_else_has_left_is_handled_as_well() {
-    let timed = troubled().await;
-    timed.world.run(&support::import(), &Options::default()).await;
-    let repo = &timed.world.engine.repo;
-    let good = repo.shadow(&ObjectKey::Name("good".into())).await.unwrap().unwrap();
-    let retry = Retry {
-        at: Timestamp::from_millis(0),
-        attempt: u32::MAX,
-        interval_millis: i64::MAX,
-        limit: None,
-        task: Oid::new("gone"),
-        activity: "x".into(),
-    };
-    let add = TriggerChange::Add(NewTrigger { shadow: ShadowRef::Stored(good.key), retry });
-    repo.commit(Batch { triggers: vec![add], ..Batch::default() }).await.unwrap();
-    let report = timed.scan().await;
-    assert_eq!((report.progress.success, report.progress.total()), (1, 1));
-    timed.check(expect![[""]]).await;
-}
-
-/// What is said of a task.
-async fn findings(task: &str, options: &Options) -> String {
-    World::new().findings(task, options).await
-}
-
-#[tokio::test]
-async fn a_scan_is_run_in_full_or_not_at_all() {
-    for mode in [Mode::Preview, Mode::DryRun, Mode::None] {
-        let options = Options { mode: Some(mode), ..Options::default() };
-        let found = findings(&scan(""), &options).await;
-        assert!(found.starts_with("test.xml:3:44: error[not-supported]: triggerScan cannot be run in the mode"), "{found}");
-    }
-    let own = activity("<work><triggerScan/></work><execution><mode>preview</mode></execution>");
-    expect![[r#"
-        test.xml:3:76: error[not-supported]: triggerScan cannot be run in the mode 'preview'
-          run it in the mode 'full'
-    "#]]
-    .assert_eq(&findings(&own, &Options::default()).await);
-}
-
-#[tokio::test]
-async fn what_makes_no_difference_to_a_scan_is_named() {
-    let set = r#"<objects><type>ShadowType</type><resourceRef oid="hr"/><kind>account</kind><intent>default</intent>
-      <query><q:filter><q:text>kind = "account"</q:text></q:filter></query></objects>"#;
-    let task = activity(&format!("<work><triggerScan>{set}</triggerScan></work>{}", flow("<retryLater/>")));
-    expect![[r#"
-        test.xml:4:152: warning[ignored-item]: 'retryLater' is ignored by triggerScan: an object is tried again as the task said in which it failed
-          remove 'retryLater'; 'ignore' says the same here
-        test.xml:4:7: warning[not-supported]: 'query' is not supported yet; it has no effect
-          remove 'query' if the task does not depend on it
-        test.xml:3:66: warning[ignored-item]: 'type' is ignored by triggerScan
-          remove 'type'
-        test.xml:3:112: warning[ignored-item]: 'kind' is ignored by triggerScan
-          remove 'kind'
-        test.xml:3:132: warning[ignored-item]: 'intent' is ignored by triggerScan
-          remove 'intent'
-    "#]].assert_eq(&findings(&task, &Options::default()).await);
-}
-
-#[tokio::test]
-async fn a_scan_of_a_resource_that_there_is_not_is_refused() {
-    expect![[r#"
-        test.xml:3:66: error[unknown-resource]: there is no resource with OID no
-          apply the resource's definition first (`tidelock apply FILE`), or put it into the same file
-    "#]]
-    .assert_eq(&findings(&scan(r#"<objects><resourceRef oid="no"/></objects>"#), &Options::default()).await);
-    expect![[r#"
-        test.xml:3:66: error[no-resource]: 'resourceRef' has no OID
-          give the OID of the resource in 'oid'
-    "#]]
-    .assert_eq(&findings(&scan("<objects><resourceRef/></objects>"), &Options::default()).await);
-}
-
 #[tokio::test]
 async fn retries_that_mean_nothing_are_refused() {
     for (retry, expected) in [
@@ -899,25 +548,4 @@ async fn an_entry_that_never_applies_is_named() {
           say 'fatal_error', or remove 'status'
     "#]]
     .assert_eq(&findings(&task, &Options::default()).await);
-}
-
-#[tokio::test]
-async fn a_scan_explains_what_it_is_for() {
-    let world = World::new();
-    for set in ["", r#"<objects><resourceRef oid="hr"/></objects>"#] {
-        let prepared = world.prepare(&scan(set), &Options::default()).await.unwrap();
-        let explained = explain(&prepared);
-        let named = !set.is_empty();
-        assert_eq!((explained.activity.as_str(), explained.resource.name.is_some()), ("triggerScan", named));
-        assert!(explained.shadows.is_some() && explained.error.is_none() && explained.diagnostics.is_empty());
-    }
-}
-
-#[tokio::test]
-async fn a_scanner_of_midpoint_4_3_runs() {
-    let timed = troubled().await;
-    timed.import(QUICK).await;
-    let old = whole("<handlerUri>http://midpoint.evolveum.com/xml/ns/public/model/trigger/scanner/handler-3</handlerUri>");
-    let report = timed.at(60).run("scan", &old).await;
-    assert_eq!((report.activity.as_str(), report.progress.failure), ("triggerScan", 1));
 }

@@ -1,5 +1,6 @@
 //! Changes that the resource pushes.
 
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures::stream::BoxStream;
@@ -93,6 +94,32 @@ impl Listening {
             Self::Reconnecting => "reconnecting",
             Self::Down => "down",
         }
+    }
+}
+
+/// How the connection is, as its listener says and everybody else asks: [`Listening::Alive`] until something else is said.
+#[derive(Debug, Default)]
+pub struct ListeningStatus(AtomicU8);
+
+impl ListeningStatus {
+    /// How it is now.
+    #[must_use]
+    pub fn get(&self) -> Listening {
+        match self.0.load(Relaxed) {
+            0 => Listening::Alive,
+            1 => Listening::Reconnecting,
+            _ => Listening::Down,
+        }
+    }
+
+    /// From now on it is so.
+    pub fn set(&self, listening: Listening) {
+        let number = match listening {
+            Listening::Alive => 0,
+            Listening::Reconnecting => 1,
+            Listening::Down => 2,
+        };
+        self.0.store(number, Relaxed);
     }
 }
 

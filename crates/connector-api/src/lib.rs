@@ -17,9 +17,11 @@ mod search;
 pub mod conformance;
 #[cfg(feature = "memory")]
 pub mod memory;
+#[cfg(feature = "tls")]
+pub mod tls;
 
 pub use async_trait::async_trait;
-pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, Listening, MessageId, OnFailure};
+pub use async_updates::{Acknowledge, AsyncUpdates, Delivery, Listening, ListeningStatus, MessageId, OnFailure};
 pub use change::{Change, ChangeKind};
 pub use connector::Connector;
 pub use error::{About, Error, ErrorKind, Result};

@@ -4,7 +4,11 @@
 
 pub mod brittle;
 
+pub mod following;
+
 pub mod scripted;
+
+pub mod timed;
 
 use std::fmt::Write as _;
 use std::sync::Arc;

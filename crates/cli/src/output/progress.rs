@@ -16,6 +16,9 @@ const EVERY: Duration = Duration::from_secs(10);
 /// How often it is looked how sources of changes are.
 const LOOK: Duration = Duration::from_millis(250);
 
+/// How often, until each has been there once: one that is lost soon after is lost all the same.
+const FIRST_LOOK: Duration = Duration::from_millis(20);
+
 /// What shows progress here and now.
 pub(crate) fn shown(output: &Output) -> Arc<dyn Progress> {
     if output.is_quiet() {
@@ -29,9 +32,8 @@ pub(crate) fn shown(output: &Output) -> Arc<dyn Progress> {
 
 /// Tells when the connection to a source of changes is lost, and when it is there again; without end.
 pub(crate) async fn sources(output: Output, statuses: impl Fn() -> Vec<Listening>) {
-    let mut known = Vec::new();
+    let mut known: Vec<Connection> = Vec::new();
     loop {
-        tokio::time::sleep(LOOK).await;
         let statuses = statuses();
         known.resize(statuses.len(), Connection::default());
         for (connection, status) in known.iter_mut().zip(statuses) {
@@ -39,6 +41,8 @@ pub(crate) async fn sources(output: Output, statuses: impl Fn() -> Vec<Listening
                 output.progress(line);
             }
         }
+        let is_new = known.iter().any(|connection| matches!(connection, Connection::New));
+        tokio::time::sleep(if is_new { FIRST_LOOK } else { LOOK }).await;
     }
 }
 

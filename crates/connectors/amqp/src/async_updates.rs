@@ -59,6 +59,9 @@ const SECOND_LOOK: Duration = Duration::from_millis(300);
 /// How long a queue may take to be recovered, after a broker was restarted.
 const RECOVERY: Duration = Duration::from_secs(15);
 
+/// How long a queue that was listened to may be missing: somebody may be declaring it in another form.
+const DECLARING: Duration = Duration::from_secs(5);
+
 /// From how many deliveries on a message is in danger: RabbitMQ's own limit is 20, and somebody has to have time to act.
 const MANY: u64 = 10;
 
@@ -73,19 +76,10 @@ pub(crate) struct Shared {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
-    status: Status,
+    status: Listening,
     /// The connection of the latest listener, while anybody needs it.
     session: Weak<Session>,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Status {
-    #[default]
-    Down,
-    Connecting,
-    Connected,
 }
 
 /// One that follows the queue.
@@ -144,18 +138,16 @@ impl Shared {
             on_failure,
             dead_letters: DeadLetters::default(),
             latest: AtomicU64::new(0),
-            state: Mutex::default(),
+            state: Mutex::new(State { status: Listening::Down, session: Weak::new() }),
         }
     }
 
     pub(crate) fn status(&self) -> Listening {
         let state = self.state();
         match state.status {
-            Status::Down => Listening::Down,
-            Status::Connecting => Listening::Reconnecting,
             // Nobody may have asked for a delivery since it broke.
-            Status::Connected if state.session.upgrade().is_some_and(|session| session.is_alive()) => Listening::Alive,
-            Status::Connected => Listening::Reconnecting,
+            Listening::Alive if !state.session.upgrade().is_some_and(|session| session.is_alive()) => Listening::Reconnecting,
+            status => status,
         }
     }
 
@@ -174,7 +166,7 @@ impl Listener {
         let number = shared.latest.fetch_add(1, Ordering::Relaxed) + 1;
         let listener =
             Self { shared: Arc::clone(shared), number, connected: None, attempts: 0, broken: None, begun: false, outstanding: 0 };
-        listener.set(Status::Connecting);
+        listener.set(Listening::Reconnecting);
         let before = shared.state().session.upgrade();
         if let Some(session) = before {
             session.close().await;
@@ -198,9 +190,14 @@ impl Listener {
                 Some(Ok(_)) => {}
                 Some(Err(error)) => self.lost(explain(&error, Step::Listen, self.shared.config()))?,
                 None => {
+                    let cancelled = connected.session.is_alive();
                     let queue = &self.shared.config().queue;
                     let message = format!("the broker does not deliver from the queue '{queue}' any longer");
                     self.lost(Error::unreachable(message))?;
+                    if cancelled {
+                        // The queue is gone, and what it had does not come back.
+                        self.outstanding = 0;
+                    }
                 }
             }
         }
@@ -251,7 +248,7 @@ impl Listener {
             }
         }
         self.broken.get_or_insert_with(Instant::now);
-        self.set(Status::Connecting);
+        self.set(Listening::Reconnecting);
         if !is_passing(&error) {
             return Err(self.ended(error));
         }
@@ -273,21 +270,14 @@ impl Listener {
                     self.begun = true;
                     self.outstanding = 0;
                     self.connected = Some(connected);
-                    self.set(Status::Connected);
+                    self.set(Listening::Alive);
                     return Ok(());
                 }
                 Err(error) => error,
             };
-            // A queue that somebody else has may be ours in a moment: a broker takes its time to notice that a consumer is
-            // dead. A broker that was never reached is not worth waiting for.
-            let limit = match (self.begun, error.kind()) {
-                (true, _) => config.reconnect_timeout,
-                (false, ErrorKind::Throttled) => config.reconnect_timeout.min(config.heartbeat * 3),
-                (false, _) => Duration::ZERO,
-            };
             let broken = *self.broken.get_or_insert_with(Instant::now);
             let pause = pause(self.attempts);
-            if !is_passing(&error) || broken.elapsed() + pause > limit || !self.is_latest() {
+            if broken.elapsed() + pause > self.patience(&error) || !self.is_latest() {
                 return Err(self.ended(error));
             }
             if self.attempts == 0 && !self.begun {
@@ -298,21 +288,29 @@ impl Listener {
         }
     }
 
+    /// How long it is tried again after such an error, counted from the break on.
+    fn patience(&self, error: &Error) -> Duration {
+        let config = self.shared.config();
+        match error.kind() {
+            // The queue was there: whoever has deleted it may be about to declare it again.
+            ErrorKind::Config if self.begun => DECLARING.min(config.reconnect_timeout),
+            _ if !is_passing(error) => Duration::ZERO,
+            _ if self.begun => config.reconnect_timeout,
+            // A queue that somebody else has may be ours in a moment: a broker takes its time to notice that a consumer is dead.
+            ErrorKind::Throttled => config.reconnect_timeout.min(config.heartbeat * 3),
+            // A broker that was never reached is not worth waiting for.
+            _ => Duration::ZERO,
+        }
+    }
+
     /// One attempt. Nothing is consumed while the broker knows of another consumer: even if that is dead, what it had has not
     /// been taken back yet, and would come after what comes now.
     async fn attempt(&self) -> Result<Connected> {
         let broker = &self.shared.broker;
         let config = broker.config();
-        let mut session = Arc::new(Session::open(broker).await?);
+        let mut session = Session::open(broker).await?;
         let others = self.look(&session).await?;
-        let mut consuming = session.consume(broker, config.exclusive).await;
-        // A queue with a single active consumer refuses exclusive ones, whoever consumes. The refusal closed the channel.
-        if config.exclusive && consuming.as_ref().is_err_and(|error| error.kind() == ErrorKind::Throttled) {
-            session.close().await;
-            session = Arc::new(Session::open(broker).await?);
-            consuming = session.consume(broker, false).await;
-        }
-        let consumer = match consuming {
+        let consumer = match session.consume(broker, config.exclusive).await {
             Ok(consumer) => consumer,
             Err(error) => {
                 session.close().await;
@@ -327,6 +325,7 @@ impl Listener {
         if others > 0 {
             tracing::warn!(queue = %config.queue, others, "others consume from the queue: the order of changes is in danger");
         }
+        let session = Arc::new(session);
         self.shared.state().session = Arc::downgrade(&session);
         Ok(Connected { session, consumer, since: Instant::now(), warned: false })
     }
@@ -362,11 +361,11 @@ impl Listener {
     }
 
     fn ended(&self, error: Error) -> Error {
-        self.set(Status::Down);
+        self.set(Listening::Down);
         error
     }
 
-    fn set(&self, status: Status) {
+    fn set(&self, status: Listening) {
         if self.is_latest() {
             self.shared.state().status = status;
         }
@@ -379,7 +378,7 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        self.set(Status::Down);
+        self.set(Listening::Down);
     }
 }
 

@@ -3,7 +3,6 @@
 mod broker;
 mod session;
 mod stream;
-mod tls;
 
 pub(crate) use broker::Broker;
 pub(crate) use session::Session;

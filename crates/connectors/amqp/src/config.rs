@@ -5,10 +5,11 @@ mod read;
 mod tests;
 mod uri;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use tidelock_connector_api::OnFailure;
+pub use tidelock_connector_api::tls::Trust;
 use tidelock_messages::{Secret, SourceKind};
 use tidelock_model::definition::ConnectorConfiguration;
 use tidelock_model::document::Node;
@@ -48,15 +49,6 @@ pub struct AmqpConfig {
     pub connect_timeout: Duration,
     /// How long it is tried to have a broken connection back.
     pub reconnect_timeout: Duration,
-}
-
-/// Whose certificates are believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Those of the authorities that the system trusts.
-    System,
-    /// Those of the authorities in a PEM file.
-    Authority(PathBuf),
 }
 
 /// Where rejected messages go.

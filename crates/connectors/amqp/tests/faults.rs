@@ -197,28 +197,35 @@ async fn a_queue_that_is_deleted_ends_listening() {
     }
 }
 
+/// At once: before version 4, RabbitMQ would have moved whoever listened to the new queue, and lost what that delivers on the way.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_consumer_that_the_broker_cancels_is_there_again_with_the_queue() {
-    for kind in [Kind::Classic, Kind::Quorum] {
-        let queue = Queue::of(RabbitMq::shared().unwrap(), kind).await;
-        let connector = queue.connector();
-        let mut deliveries = connector.deliveries();
-        queue.publish("a").await;
-        let before = next(&mut deliveries).await;
-        // The connection holds: the broker cancels the consumer, and nothing else.
-        queue.delete().await;
-        // Of a quorum queue that is there again in the same moment, RabbitMQ 3.10 delivers nothing to whoever listened before.
-        tokio::time::sleep(Duration::from_secs(2)).await;
-        queue.declare(&queue.name, kind, &[]).await;
-        queue.publish("b").await;
-        let after = next(&mut deliveries).await;
-        assert_eq!((about(&after), connector.status()), ("b".to_owned(), Listening::Alive), "{kind:?}");
-        // It is the first one of another connection: who acknowledged this one would acknowledge that one, if they were mistaken for
-        // each other.
-        assert_eq!(before.acknowledge().await.unwrap_err().kind(), ErrorKind::Unreachable);
-        after.acknowledge().await.unwrap();
-        drop(deliveries);
-        assert_eq!(queue.waiting().await, 0);
+async fn a_queue_that_is_deleted_and_declared_again_is_listened_to() {
+    for (kind, single) in [(Kind::Classic, false), (Kind::Quorum, false), (Kind::Quorum, true)] {
+        for held in [true, false] {
+            let arguments = [("x-single-active-consumer", AMQPValue::Boolean(single))];
+            let queue = Queue::with(RabbitMq::shared().unwrap(), kind, &arguments).await;
+            let connector = queue.connector();
+            let mut deliveries = connector.deliveries();
+            queue.publish("a").await;
+            let mut before = Some(next(&mut deliveries).await);
+            if !held {
+                before.take().unwrap().acknowledge().await.unwrap();
+            }
+            // The connection holds: the broker cancels the consumer, and nothing else.
+            queue.delete().await;
+            queue.declare(&queue.name, kind, &arguments).await;
+            queue.publish("b").await;
+            let after = next(&mut deliveries).await;
+            assert_eq!((about(&after), connector.status()), ("b".to_owned(), Listening::Alive), "{kind:?} {single} {held}");
+            // It is the first one of another connection: who acknowledged this one would acknowledge that one, if they were mistaken
+            // for each other.
+            if let Some(before) = before {
+                assert_eq!(before.acknowledge().await.unwrap_err().kind(), ErrorKind::Unreachable);
+            }
+            after.acknowledge().await.unwrap();
+            drop(deliveries);
+            assert_eq!(queue.waiting().await, 0);
+        }
     }
 }
 

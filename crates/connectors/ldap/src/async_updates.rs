@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, stream};
 use tidelock_connector_api::{
-    Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, Listening, Result, Token, async_trait,
+    Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, Listening, ListeningStatus, Result, Token, async_trait,
 };
 use tokio::time::timeout;
 
@@ -82,34 +81,11 @@ impl AsyncUpdates for Ldap {
     }
 }
 
-/// How the connection is, for whoever asks.
-#[derive(Default)]
-pub(crate) struct Status(AtomicU8);
-
-impl Status {
-    fn get(&self) -> Listening {
-        match self.0.load(Relaxed) {
-            0 => Listening::Alive,
-            1 => Listening::Reconnecting,
-            _ => Listening::Down,
-        }
-    }
-
-    fn set(&self, listening: Listening) {
-        let number = match listening {
-            Listening::Alive => 0,
-            Listening::Reconnecting => 1,
-            Listening::Down => 2,
-        };
-        self.0.store(number, Relaxed);
-    }
-}
-
 /// One that follows the server.
 struct Listener {
     pool: Arc<Pool>,
     subject: Subject,
-    status: Arc<Status>,
+    status: Arc<ListeningStatus>,
     settled: Arc<Settled>,
     generation: u64,
     /// The position after everything that was delivered: the one to begin again from.

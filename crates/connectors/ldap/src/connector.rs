@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tidelock_connector_api::{
-    AsyncUpdates, Connector, Finding, LiveSync, ObjectStream, Provision, Result, SearchRequest, async_trait,
+    AsyncUpdates, Connector, Finding, ListeningStatus, LiveSync, ObjectStream, Provision, Result, SearchRequest, async_trait,
 };
 use tidelock_model::filter::BoundFilter;
 use tidelock_model::object::{ResourceObject, Schema};
 use tidelock_model::{Diagnostic, Diagnostics};
 
-use crate::async_updates::{Settled, Status};
+use crate::async_updates::Settled;
 use crate::client::Pool;
 use crate::config::{LdapConfig, SynchronizationStrategy};
 use crate::message::Scope;
@@ -27,7 +27,7 @@ pub struct Ldap {
     /// How far what was pushed is settled.
     pub(crate) settled: Arc<Settled>,
     /// How the connection is over which changes are pushed.
-    pub(crate) listening: Arc<Status>,
+    pub(crate) listening: Arc<ListeningStatus>,
     warnings: Diagnostics,
 }
 

@@ -1,13 +1,12 @@
 //! Changes as they arrive: a listener that goes through the stream in its order.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, stream};
-use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, Listening, OnFailure, Result, Token};
+use tidelock_connector_api::{AsyncUpdates, BoxStream, Delivery, Error, Listening, ListeningStatus, OnFailure, Result, Token};
 use tidelock_messages::Decoder;
 
 use crate::acknowledgements::{Desk, Settle, repeat};
@@ -62,34 +61,11 @@ impl AsyncUpdates for Nats {
     }
 }
 
-/// How the connection is, for whoever asks.
-#[derive(Default)]
-pub(crate) struct Status(AtomicU8);
-
-impl Status {
-    fn get(&self) -> Listening {
-        match self.0.load(Relaxed) {
-            0 => Listening::Alive,
-            1 => Listening::Reconnecting,
-            _ => Listening::Down,
-        }
-    }
-
-    fn set(&self, listening: Listening) {
-        let number = match listening {
-            Listening::Alive => 0,
-            Listening::Reconnecting => 1,
-            Listening::Down => 2,
-        };
-        self.0.store(number, Relaxed);
-    }
-}
-
 /// One that goes through the stream. It gives messages in the order of their numbers, each once.
 struct Listener {
     config: Arc<NatsConfig>,
     decoder: Decoder,
-    status: Arc<Status>,
+    status: Arc<ListeningStatus>,
     desk: Arc<Desk>,
     /// The last message that was given, or the one after which it begins; none until the stream has been looked at.
     position: Option<Position>,

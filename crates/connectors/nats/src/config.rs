@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use async_nats::ServerAddr;
+pub use tidelock_connector_api::tls::Trust;
 use tidelock_messages::{Secret, SourceKind};
 use tidelock_model::definition::ConnectorConfiguration;
 use tidelock_model::document::Node;
@@ -64,15 +65,6 @@ pub enum Login {
     NKey(Secret),
     /// The content of a credentials file: a JWT and the seed that belongs to it.
     Credentials(Secret),
-}
-
-/// Whose certificates are believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Trust {
-    /// Those of the authorities that the system trusts.
-    System,
-    /// Those of the authorities in a PEM file.
-    Authority(PathBuf),
 }
 
 /// Where a consumer that is made begins.

@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use tidelock_connector_api::{
-    AsyncUpdates, Connector, Error, Finding, ObjectStream, OnFailure, Result, SearchRequest, async_trait,
+    AsyncUpdates, Connector, Error, Finding, ListeningStatus, ObjectStream, OnFailure, Result, SearchRequest, async_trait,
 };
 use tidelock_messages::Decoder;
 use tidelock_model::Diagnostic;
 use tidelock_model::object::Schema;
 
-use crate::async_updates::Status;
 use crate::capabilities;
 use crate::config::NatsConfig;
 
@@ -19,7 +18,7 @@ pub struct Nats {
     pub(crate) config: Arc<NatsConfig>,
     pub(crate) decoder: Decoder,
     pub(crate) on_failure: OnFailure,
-    pub(crate) status: Arc<Status>,
+    pub(crate) status: Arc<ListeningStatus>,
     warnings: Vec<Diagnostic>,
 }
 

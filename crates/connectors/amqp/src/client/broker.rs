@@ -13,8 +13,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
 use super::stream::{self, Scissors, Streams};
-use super::tls;
-use crate::config::AmqpConfig;
+use crate::config::{AmqpConfig, Trust};
 use crate::error::{Step, explain};
 
 /// The configured broker, and what is needed to connect to it.
@@ -46,7 +45,7 @@ impl Broker {
         let config = &self.config;
         let password = config.password.read()?;
         let tls = match &config.trust {
-            Some(trust) => Some(self.tls.get_or_try_init(|| async { tls::connector(trust) }).await?),
+            Some(trust) => Some(self.tls.get_or_try_init(|| async { connector(trust) }).await?),
             None => None,
         };
         let limit = config.connect_timeout;
@@ -75,6 +74,11 @@ impl Broker {
             }
         }
     }
+}
+
+/// What encrypts connections.
+fn connector(trust: &Trust) -> Result<TlsConnector> {
+    Ok(TlsConnector::from(Arc::new(trust.client()?.with_no_client_auth())))
 }
 
 /// A name out of the configuration, where its length has been checked.
