@@ -6,14 +6,17 @@
 mod support;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
+use support::brittle::Brittle;
 use support::{ALL, CLASS, RESOURCE, World, activity, listening, live_sync, reconciliation, summary, work};
 use tidelock_activities::{Mode, Options};
 use tidelock_connector_api::memory::{self, ChangeStyle, Faults};
 use tidelock_connector_api::{Change, ChangeKind, Modification, OnFailure, TokenPrecision};
 use tidelock_model::object::ResourceObject;
 use tidelock_model::{Items, Value, Values};
+use tidelock_repo::Repo;
 
 /// What happens on the resource, to the repository, or on the way between them.
 #[derive(Clone, Debug)]
@@ -237,6 +240,58 @@ proptest! {
         let in_chunks = Options { chunk: Some(chunk), workers: Some(workers), ..Options::default() };
         let (expected, got) =
             runtime.block_on(async { (play(&events, &setting, &one_by_one).await, play(&events, &setting, &in_chunks).await) });
+        prop_assert_eq!(expected, got);
+    }
+}
+
+/// Messages of which most say only what has changed, about accounts of which several have one owner.
+fn messages() -> impl Strategy<Value = Vec<Vec<Told>>> {
+    let what = prop_oneof![
+        8 => (0..4u8).prop_map(What::Mail),
+        4 => (0..3u8).prop_map(What::NumberToo),
+        1 => (proptest::option::of(0..3u8), 0..4u8, Just(false))
+            .prop_map(|(number, mail, contractor)| What::Full { number, mail, contractor }),
+        1 => any::<bool>().prop_map(|with_class| What::Gone { with_class }),
+    ];
+    let told = (0..5u8, what).prop_map(|(uid, what)| Told { uid, what });
+    let message = prop_oneof![9 => proptest::collection::vec(told.clone(), 1..2), 1 => proptest::collection::vec(told, 0..4)];
+    proptest::collection::vec(message, 1..25)
+}
+
+/// Has messages taken over that come one after the other, or all at once.
+async fn listen(messages: &[Vec<Told>], at_once: bool, options: &Options) -> String {
+    let caching = "</schemaHandling><caching><cachingStrategy>passive</cachingStrategy><scope><attributes>all</attributes></scope></caching>";
+    let definition = RESOURCE.replace("</schemaHandling>", caching);
+    let memory = memory::Options::default().with_async_updates().with_on_failure(OnFailure::Skip);
+    let repo = Arc::new(tidelock_repo::memory::Memory::new());
+    let repo: Arc<dyn Repo> = if at_once { Arc::new(Brittle::slow(repo, Duration::from_millis(5))) } else { repo };
+    let world = World::of(&definition, repo, memory);
+    for uid in 0..5 {
+        world.put(&format!("p{uid}"), &format!("number={} mail=m1{uid}@x", 10 + uid % 4));
+    }
+    world.run(&reconciliation(), options).await;
+    for message in messages {
+        drop(world.resource.publish(Ok(message.iter().map(Told::change).collect())));
+        if !at_once {
+            world.run(&listening(), options).await;
+        }
+    }
+    if at_once {
+        world.run(&listening(), options).await;
+    }
+    format!("{} {:?} {}", world.resource.unsettled(), world.resource.rejected(), world.dump().await)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What is decided while messages before it are being committed is decided as if they had been.
+    #[test]
+    fn messages_may_come_while_others_are_being_committed(messages in messages(), chunk in 1..6usize) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let options = Options { chunk: Some(chunk), ..Options::default() };
+        let (expected, got) =
+            runtime.block_on(async { (listen(&messages, false, &options).await, listen(&messages, true, &options).await) });
         prop_assert_eq!(expected, got);
     }
 }

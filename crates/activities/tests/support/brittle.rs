@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tidelock_model::object::{Focus, FocusType};
 use tidelock_model::{Oid, Timestamp};
@@ -25,12 +26,18 @@ pub struct Brittle {
     inner: Arc<dyn Repo>,
     left: AtomicI64,
     kill: Kill,
+    commit_takes: Duration,
 }
 
 impl Brittle {
     /// Breaks off at the commit after so many others.
     pub fn new(inner: Arc<dyn Repo>, commits: i64, kill: Kill) -> Self {
-        Self { inner, left: AtomicI64::new(commits), kill }
+        Self { inner, left: AtomicI64::new(commits), kill, commit_takes: Duration::ZERO }
+    }
+
+    /// Never breaks off, and takes its time for each commit, while others may go on.
+    pub fn slow(inner: Arc<dyn Repo>, commit_takes: Duration) -> Self {
+        Self { inner, left: AtomicI64::new(i64::MAX), kill: Kill::Before, commit_takes }
     }
 
     /// Whether it has broken off.
@@ -143,6 +150,7 @@ impl Repo for Brittle {
 
     async fn commit(&self, batch: Batch) -> Result<()> {
         let inner = self.alive()?;
+        tokio::time::sleep(self.commit_takes).await;
         if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
             return inner.commit(batch).await;
         }
