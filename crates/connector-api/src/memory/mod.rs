@@ -243,6 +243,15 @@ impl Memory {
         self.lock().queue.publish(changes)
     }
 
+    /// Pushes a message that says which objects are left, in place of all that nobody has: as a resource does that has forgotten what
+    /// was deleted.
+    pub fn publish_left(&self) -> MessageId {
+        let state = &mut *self.lock();
+        let left = state.all_objects().map(|object| object.identifier.clone()).collect();
+        let token = State::token(&self.options, state.current());
+        state.queue.publish_left((left, token))
+    }
+
     /// Ends the streams of messages, once what is there has been delivered. New listeners find an end as well.
     pub fn close(&self) {
         self.lock().queue.close();
