@@ -55,7 +55,7 @@ mod with_deletions_that_are_forgotten {
             let forgets = matches!(step, Step::Remove(..));
             let done = change(&resource, step, number.fetch_add(1, Relaxed));
             if forgets {
-                resource.publish_left();
+                resource.forget_deletions();
             }
             std::future::ready(done.filter(|_| !forgets))
         })

@@ -243,13 +243,12 @@ impl Memory {
         self.lock().queue.publish(changes)
     }
 
-    /// Pushes a message that says which objects are left, in place of all that nobody has: as a resource does that has forgotten what
-    /// was deleted.
-    pub fn publish_left(&self) -> MessageId {
+    /// Forgets the messages about deletions that nobody has, and pushes one that says which objects are left instead.
+    pub fn forget_deletions(&self) -> MessageId {
         let state = &mut *self.lock();
         let left = state.all_objects().map(|object| object.identifier.clone()).collect();
         let token = State::token(&self.options, state.current());
-        state.queue.publish_left((left, token))
+        state.queue.forget_deletions((left, token))
     }
 
     /// Ends the streams of messages, once what is there has been delivered. New listeners find an end as well.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use super::Faults;
-use crate::{Change, Error, ErrorKind, MessageId, Result, Token};
+use crate::{Change, ChangeKind, Error, ErrorKind, MessageId, Result, Token};
 
 /// Messages until they are settled, in the order of publishing.
 #[derive(Default)]
@@ -45,9 +45,9 @@ impl Queue {
         self.push(changes.map_err(|error| (error.kind(), error.full_message())), None)
     }
 
-    /// Forgets the messages that nobody has, and says which objects are left instead.
-    pub(super) fn publish_left(&mut self, left: Left) -> MessageId {
-        self.messages.retain(|message| message.with.is_some());
+    /// Forgets the deletions that nobody has, and says which objects are left instead.
+    pub(super) fn forget_deletions(&mut self, left: Left) -> MessageId {
+        self.messages.retain(|message| message.with.is_some() || message.left.is_some() || !message.only_deletes());
         self.push(Ok(Vec::new()), Some(left))
     }
 
@@ -132,6 +132,11 @@ impl Message {
     fn taken(&self) -> Taken {
         let changes = self.changes.clone().map_err(|(kind, text)| Error::new(kind, text));
         Taken { number: self.number, changes, left: self.left.clone() }
+    }
+
+    fn only_deletes(&self) -> bool {
+        let mut changes = self.changes.iter().flatten();
+        self.changes.is_ok() && changes.all(|change| matches!(change.kind, ChangeKind::Deleted(_)))
     }
 
     fn shares_an_object(&self, other: &Self) -> bool {
