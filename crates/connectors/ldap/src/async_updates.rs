@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::client::{Lease, Pool, is_passing};
 use crate::connector::Ldap;
-use crate::error::{not_ldap, silent};
+use crate::error::{code, not_ldap, silent};
 use crate::live_sync::below::Below;
 use crate::live_sync::subject::{Changed, Subject, full};
 use crate::live_sync::syncrepl::{EntryId, Info, Presence, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
@@ -398,6 +398,10 @@ impl Listener {
     /// The server has ended what should have no end.
     fn ended(&self, message: &Message) -> Error {
         match message.outcome() {
+            // Once it has brought us up to date, it says no more by that than that it has to do so again.
+            Ok(outcome) if outcome.code == code::REFRESH_REQUIRED && self.stage == Stage::Persist => {
+                Error::unreachable(format!("the server stopped telling changes: {}", outcome.describe()))
+            }
             Ok(outcome) if is_refusal(&outcome) => expired(&outcome.describe()),
             Ok(outcome) if outcome.is_success() => Error::unreachable("the server stopped telling changes"),
             Ok(outcome) => outcome.error("cannot follow the changes"),

@@ -293,3 +293,32 @@ async fn a_server_that_does_not_say_that_these_are_all_accounts_for_nothing() {
         assert!(error.to_string().contains("entries that are left"), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_has_to_bring_a_listener_up_to_date_again_is_asked_to() {
+    let asked: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let seen = Arc::clone(&asked);
+    let config = following(move |cookie, _| {
+        let mut asked = seen.lock().unwrap();
+        asked.push(cookie.to_vec());
+        let required = (result(LdapResultCode::EsyncRefreshRequired), vec![]);
+        match asked.len() {
+            1 => vec![info(Info::SyncInfoRefreshDelete { cookie: Some(b"new".to_vec()), done: true }), required],
+            2 => {
+                vec![left(&[UUID]), info(Info::SyncInfoRefreshPresent { cookie: Some(b"newer".to_vec()), done: true }), required]
+            }
+            _ => vec![required],
+        }
+    })
+    .await;
+    let connector = strictly(config);
+    let before = token(&connector).await;
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+    for is_left in [false, true] {
+        let delivery = deliveries.next().await.unwrap().unwrap();
+        assert!(delivery.begins && delivery.token.is_some() && delivery.present.is_some() == is_left);
+    }
+    // A refusal right at the beginning is one.
+    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::TokenExpired);
+    assert_eq!(*asked.lock().unwrap(), [&b"old"[..], b"new", b"newer"]);
+}
