@@ -151,9 +151,7 @@ async fn a_listener_is_told_what_is_left_where_changes_are_looked_for() {
     left.sort();
     // What is beyond is for the engine to look up.
     assert_eq!(left, expected);
-    let ids: Vec<_> = (0..2).map(|number| dn(number)).collect();
-    assert!(!told.changes.iter().any(|change| ids.contains(&name(change))), "{:?}", told.changes);
-    assert!(told.end.is_some());
+    assert!(told.changes.is_empty() && told.end.is_some(), "{:?} {:?}", told.changes, told.errors);
 }
 
 #[tokio::test]
