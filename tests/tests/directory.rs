@@ -10,7 +10,7 @@ use tidelock_servers::{Directory, Ds389, Ds389Setup, PASSWORD, Slapd, SlapdSetup
 use tidelock_tests::kill::{self, Fate};
 use tidelock_tests::live::{self, OBJECTS};
 use tidelock_tests::random::Random;
-use tidelock_tests::{Home, Value};
+use tidelock_tests::{Answer, Home, Value, audit};
 
 const LDAP: &str = "http://midpoint.evolveum.com/xml/ns/public/connector/icf-1/bundle/com.evolveum.polygon.connector-ldap/com.evolveum.polygon.connector.ldap.LdapConnector";
 
@@ -66,8 +66,6 @@ fn follow(world: &mut World, random: &mut Random, run: &[&str], few: u32, many: 
         match kill::start_and_kill(&world.home, run, kill::moment(random, duration)) {
             Fate::Killed => killed += 1,
             Fate::Ended(0) => {}
-            // A listener that lost its position: the next run will say so.
-            Fate::Ended(2) if run == LISTEN => {}
             Fate::Ended(exit) => panic!("the run ended with {exit} (seed {})", random.seed),
         }
         if random.below(4) == 0 {
@@ -96,6 +94,53 @@ fn what_happens_while_it_listens_arrives() {
     assert!(arrived, "no change arrives while it listens");
     assert_eq!(listening.wait().unwrap().code(), Some(0), "nothing arrives any more, and it ends");
     world.check(&Random::new());
+}
+
+/// Nobody tells a listener of them: a server that is started again says who is left.
+#[test]
+fn deletions_that_the_server_has_forgotten_arrive_once_however_often_the_listener_is_killed() {
+    let mut world = World::new(SlapdSetup::default());
+    let random = &mut Random::new();
+    let more: String = (40..600).map(|number| added(number).replacen('\n', "\nchangetype: add\n", 1)).collect();
+    world.server.modify(&more).unwrap();
+    world.import();
+    let _ = world.home.json(LISTEN).expect_exit(0);
+    audit::install(&world.home);
+    let before = world.actual();
+    let gone = (0..200).map(|number| format!("dn: {}\nchangetype: delete\n\n", person(number)));
+    let changed = (200..300).map(|number| described(&person(number), "changed"));
+    world.server.modify(&gone.chain(changed).collect::<String>()).unwrap();
+    world.restart(random);
+
+    let mut halfway = 0;
+    for noted in [1, 40, 90, 110, 150, 200, 280] {
+        let mut listening = world.home.start(LISTEN);
+        while audit::count(&world.home) < noted && listening.try_wait().unwrap().is_none() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        listening.kill().unwrap();
+        let _ = listening.wait().unwrap();
+        halfway += u32::from((1..300).contains(&audit::count(&world.home)));
+    }
+    assert!(halfway > 0, "no kill has hit the middle of it");
+    let answer = world.home.json(LISTEN).expect_exit(0);
+    world.check(random);
+    let notes = audit::notes(&world.home);
+    let left = world.actual();
+    for (id, entry) in &before {
+        let expected: &[bool] = match left.get(id) {
+            None => &[true],
+            Some(now) if now != entry => &[false],
+            Some(_) => &[],
+        };
+        let noted: Vec<bool> = notes.get(id).into_iter().flatten().map(|note| note.dead).collect();
+        assert_eq!(noted, expected, "{entry:?}");
+    }
+    let token = |answer: &Answer| answer.json()["activities"][0]["token"]["after"].clone();
+    let position = token(&answer);
+    let quiet = world.home.json(LISTEN).expect_exit(0);
+    assert_eq!(token(&quiet), position, "{quiet}");
+    assert_eq!(audit::count(&world.home), 300);
 }
 
 #[test]
@@ -217,21 +262,13 @@ impl World {
         let _ = self.home.json(["run", "import.xml"]).expect_exit(0);
     }
 
-    /// Runs a task to its end. Where the server has forgotten which entries were deleted, a listener, who cannot be told what is left,
-    /// says that somebody must catch up; then that is done as it says.
+    /// Runs a task to its end.
     fn run(&self, run: &[&str]) -> Duration {
         let (took, answer) = kill::timed(&self.home, run);
-        if run == LISTEN && answer.exit == Some(2) {
-            assert_eq!(answer.json()["error"]["code"], "token-expired", "{answer}");
-            let _ = self.home.tidelock(["token", "reset", "listen.xml"]).expect_exit(0);
+        let _ = answer.expect_exit(0);
+        if run == RECONCILE {
+            // One that was interrupted has gone on: what it had read before the latest changes it has not read again.
             let _ = self.home.json(run).expect_exit(0);
-            let _ = self.home.json(["run", "reconcile.xml"]).expect_exit(0);
-        } else {
-            let _ = answer.expect_exit(0);
-            if run == RECONCILE {
-                // One that was interrupted has gone on: what it had read before the latest changes it has not read again.
-                let _ = self.home.json(run).expect_exit(0);
-            }
         }
         took
     }

@@ -22,6 +22,7 @@ mod objects;
 mod part;
 mod plan;
 mod prepare;
+mod presence;
 mod progress;
 mod report;
 mod run;

@@ -22,6 +22,7 @@ use crate::feed::{Budget, Feed, Held};
 use crate::inbox::Inbox;
 use crate::live_sync::change;
 use crate::part::Part;
+use crate::presence::Presence;
 use crate::report::{self, Mode, RunStatus, TokenMove};
 use crate::run::{Commit, End, OnStop, Run, Worked};
 use crate::source::Item;
@@ -91,6 +92,7 @@ async fn receive(run: &mut Run<'_>, part: &Arc<Part>, following: &Following, sou
         acknowledging: JoinSet::new(),
         stride: Stride::default(),
         under_way: None,
+        presence: Presence::begin(part),
         kept: Vec::new(),
     };
     let mut quiet = Quiet::new(run.control.until_idle);
@@ -324,6 +326,8 @@ struct Listener<'a> {
     stride: Stride,
     /// The last messages that were taken over, for as long as they are being committed.
     under_way: Option<UnderWay>,
+    /// Who was heard of since the source began to tell what has changed.
+    presence: Presence,
     /// Messages that stay with the source.
     kept: Vec<Delivery>,
 }
@@ -390,12 +394,23 @@ impl Listener<'_> {
         for one in arrived {
             match one {
                 Arrived::Message(delivery, changes, held) => {
-                    // A message that comes again has to see what became of it before.
-                    if delivery.id.as_ref().is_some_and(|id| group.has(id) || self.is_under_way(id))
+                    // A message that comes again has to see what became of it before. Where the source begins, and where it says who
+                    // is left, everything before has to be taken over.
+                    let is_again = delivery.id.as_ref().is_some_and(|id| group.has(id) || self.is_under_way(id));
+                    if (is_again || delivery.begins || delivery.present.is_some() || self.presence.is_whole())
                         && let Some(end) = self.take_whole(run, std::mem::take(&mut group)).await?
                     {
                         self.kept.push(delivery);
                         return Ok(Some(end));
+                    }
+                    if delivery.begins {
+                        self.presence = Presence::begin(self.part);
+                    }
+                    if delivery.present.is_some() || self.presence.is_whole() {
+                        match self.take_presence(run, delivery, changes, held).await? {
+                            None => continue,
+                            end => return Ok(end),
+                        }
                     }
                     let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
                     group.add(delivery, changes, settled);
@@ -462,16 +477,46 @@ impl Listener<'_> {
 
     /// Takes over messages one chunk after the other.
     async fn take_apart(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<Option<End>, RunError> {
-        let mut end = None;
-        while end.is_none() && !group.pending.is_empty() {
-            end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, &mut group).await? };
-        }
-        self.conclude(run, group).await?;
+        let end = self.process_all(run, &mut group).await?;
+        self.close(run, group).await?;
         Ok(end)
     }
 
-    /// Nothing more is done about these messages.
-    async fn conclude(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<(), RunError> {
+    /// Takes over a message that is among those that account for every object. It is not done with, nor does the token move, before
+    /// that is so of what it says of who is left.
+    async fn take_presence(
+        &mut self,
+        run: &mut Run<'_>,
+        mut delivery: Delivery,
+        changes: Vec<Incoming>,
+        held: Held,
+    ) -> Result<Option<End>, RunError> {
+        let present = delivery.present.take().unwrap_or_default();
+        let is_last = delivery.token.is_some();
+        let settled = delivery.id.as_ref().map_or(0, |id| self.inbox.settled(&id.0));
+        let mut group = Group { held: vec![held], ..Group::default() };
+        let presence = group.open();
+        group.add(delivery, changes, settled);
+        let mut end = self.process_all(run, &mut group).await?;
+        if end.is_none() && run.is_cancelled() {
+            end = Some(End::Interrupted);
+        }
+        if end.is_none() {
+            self.presence.note(run, self.part, &present).await?;
+            if is_last {
+                end = Some(self.presence.end(run, self.part).await?).filter(|end| !matches!(end, End::Complete));
+                self.presence = Presence::begin(self.part);
+            }
+        }
+        if end.is_none() {
+            group.settle(&[presence]);
+        }
+        self.close(run, group).await?;
+        Ok(end)
+    }
+
+    /// Moves the token as far as that was not done with the changes, and settles what is done with.
+    async fn close(&mut self, run: &mut Run<'_>, mut group: Group) -> Result<(), RunError> {
         if self.settles
             && let Some(token) = group.watermark.reached(&[]).filter(|token| !is_stored(run, self.part, token))
         {
@@ -483,6 +528,15 @@ impl Listener<'_> {
         // What is left is given back to the source when nobody listens any longer.
         self.kept.extend(group.into_deliveries());
         Ok(())
+    }
+
+    /// Processes all changes, as long as nothing ends that.
+    async fn process_all(&mut self, run: &mut Run<'_>, group: &mut Group) -> Result<Option<End>, RunError> {
+        let mut end = None;
+        while end.is_none() && !group.pending.is_empty() {
+            end = if run.is_cancelled() { Some(End::Interrupted) } else { self.process(run, group).await? };
+        }
+        Ok(end)
     }
 
     /// Whether what has arrived is to be taken over now. While something is being committed, it should be as much at least: else
@@ -514,7 +568,7 @@ impl Listener<'_> {
         let Some(error) = run.end_commit(part, commit).await? else {
             self.stride.learn(part, owners.len(), owners.len());
             self.settle(&mut group, &owners).await;
-            self.conclude(run, group).await?;
+            self.close(run, group).await?;
             return Ok(Landing::Committed);
         };
         tracing::debug!(%error, "some changes could not be committed together");
@@ -770,6 +824,12 @@ impl Group {
         self.pending.extend(changes.into_iter().skip(done).map(|change| (number, change)));
         self.identities.extend(delivery.id.clone());
         self.messages.push(Message { delivery: Some(delivery), settled });
+    }
+
+    /// Adds something that is to be done before any message that is added later is settled. Gives its number.
+    fn open(&mut self) -> usize {
+        self.messages.push(Message { delivery: None, settled: 0 });
+        self.watermark.add(1, None)
     }
 
     /// The marks of messages of which one change each is settled.

@@ -7,16 +7,16 @@ use std::time::Instant;
 use futures::StreamExt;
 use tidelock_connector_api::{ChangesRequest, Error, ErrorKind, LiveSync, SyncEvent, Token, TokenPrecision};
 use tidelock_model::{Diagnostic, Place};
-use tidelock_repo::{Batch, Remaining, SeenMark, ShadowFilter, ShadowRef, StoredToken, SyncLevel, TokenChange};
+use tidelock_repo::{Batch, StoredToken, TokenChange};
 use tokio::sync::mpsc;
 
 use crate::changes::{self, Incoming, Stride};
 use crate::error::RunError;
 use crate::feed::Feed;
 use crate::part::Part;
+use crate::presence::Presence;
 use crate::report::{Mode, RunStatus, TokenMove};
 use crate::run::{End, OnStop, Run};
-use crate::shadows;
 use crate::synchronize::Work;
 use crate::tokens::{Earlier, Following, Why, token_text};
 use crate::watermark::Watermark;
@@ -84,8 +84,8 @@ async fn go_on(
     let reader = Arc::clone(part);
     let mut feed = Feed::start(part.chunk, |send| async move { read(&reader, request, most, send).await });
     let is_precise = live.token_precision() == TokenPrecision::PerChange;
-    let mut pulling =
-        Pulling { part, following, is_precise, changes: VecDeque::new(), accounts_for_all: false, stride: Stride::default() };
+    let presence = Presence::begin(part);
+    let mut pulling = Pulling { part, following, is_precise, changes: VecDeque::new(), presence, stride: Stride::default() };
     let end = loop {
         let events = tokio::select! {
             biased;
@@ -232,8 +232,8 @@ struct Pulling<'a> {
     is_precise: bool,
     /// What is not processed yet, with the tokens behind.
     changes: VecDeque<(Incoming, Option<Token>)>,
-    /// Whether the stream says which objects there are, beside what has changed.
-    accounts_for_all: bool,
+    /// Who was heard of.
+    presence: Presence,
     stride: Stride,
 }
 
@@ -252,10 +252,7 @@ impl Pulling<'_> {
                 return Ok(Some(end));
             }
             match event {
-                Pulled::Present(identifiers) => {
-                    self.accounts_for_all = true;
-                    self.meet(run, &identifiers).await?;
-                }
+                Pulled::Present(identifiers) => self.presence.note(run, self.part, &identifiers).await?,
                 Pulled::End(token) => return self.finish(run, &token).await.map(Some),
                 Pulled::Failed(error) => return Ok(Some(End::of_error(&error, &self.part.place))),
                 Pulled::Enough | Pulled::Change(..) => return Ok(Some(End::Complete)),
@@ -308,44 +305,12 @@ impl Pulling<'_> {
         Ok(None)
     }
 
-    /// Marks the shadows of objects that exist.
-    async fn meet(&self, run: &mut Run<'_>, identifiers: &[Box<str>]) -> Result<(), RunError> {
-        let part = self.part;
-        if part.mode == Mode::None {
-            return Ok(());
-        }
-        let classes = part.policy.schema.classes.iter();
-        for class in classes.filter(|class| part.set.class.as_ref().is_none_or(|wanted| wanted.name == class.name)) {
-            for some in identifiers.chunks(part.chunk) {
-                let normalized = some.iter().map(|identifier| class.normalize_identifier(identifier).into()).collect();
-                let known = run.engine.repo.look_up(&part.resource, &class.name, normalized).await?;
-                let at = part.now();
-                let mark = |key| SeenMark { shadow: ShadowRef::Stored(key), run: part.run, at, fully: false };
-                let seen: Vec<SeenMark> = known.into_iter().flatten().map(|known| mark(known.key)).collect();
-                if !seen.is_empty() {
-                    run.commit_alone(part, Batch { seen, ..Batch::default() }).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// All changes are taken over; so the token moves to the end, once those objects are looked after that nothing was heard of.
     async fn finish(&self, run: &mut Run<'_>, token: &Token) -> Result<End, RunError> {
         let part = self.part;
-        if self.accounts_for_all {
-            let filter = ShadowFilter {
-                resource: Some(part.resource.clone()),
-                class: part.set.class.as_ref().map(|class| Arc::clone(&class.name)),
-                kind: part.set.post_filter.kind,
-                intent: part.set.post_filter.intent.clone(),
-                dead: false,
-            };
-            let unheard = Remaining { filter, level: SyncLevel::Basic, until: part.started, results: None };
-            let end = shadows::go_through(run, part, &unheard).await?;
-            if !matches!(end, End::Complete) {
-                return Ok(end);
-            }
+        let end = self.presence.end(run, part).await?;
+        if !matches!(end, End::Complete) {
+            return Ok(end);
         }
         if self.following.moves {
             run.move_token(part, self.following, token).await?;

@@ -1,6 +1,7 @@
 //! What one step of a run works with, the same from its beginning to its end.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 
 use tidelock_connector_api::{Connector, Container, ContainerScope, SearchRequest};
 use tidelock_model::filter::BoundFilter;
@@ -99,6 +100,8 @@ pub(crate) struct Part {
     pub(crate) commits: Commits,
     /// When the activity began that this is a part of. Seen marks are always later, whatever the clock says.
     pub(crate) started: Timestamp,
+    /// The time that marks have at the least, in milliseconds since 1970: no mark is earlier than the ones before it.
+    pub(crate) latest_mark: AtomicI64,
 }
 
 impl Part {
@@ -151,9 +154,17 @@ impl Part {
         self.mode == Mode::DryRun
     }
 
-    /// The time for marks: now, and later than the activity's beginning.
+    /// The time for marks: now, later than the activity's beginning, and not before any other mark.
     pub(crate) fn now(&self) -> Timestamp {
-        self.engine.clock.now().max(Timestamp::from_millis(self.started.as_millis().saturating_add(1)))
+        let now = self.engine.clock.now().as_millis();
+        Timestamp::from_millis(self.latest_mark.fetch_max(now, Relaxed).max(now))
+    }
+
+    /// A time that no mark so far is later than, and all marks from now on are.
+    pub(crate) fn mark_off(&self) -> Timestamp {
+        let now = self.now();
+        self.latest_mark.fetch_max(now.as_millis().saturating_add(1), Relaxed);
+        now
     }
 
     fn shadows_of(&self, scope: &ShadowScope) -> ShadowFilter {

@@ -1,6 +1,7 @@
 //! Making a task ready to run: everything that can be wrong with its definitions is found here.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 
 use async_trait::async_trait;
 use tidelock_connector_api::{Connector, ErrorKind, TokenPrecision};
@@ -546,6 +547,7 @@ impl Prepared {
         let purpose = format!("{:?}", set.post_filter);
         let (asked, residual) = part::divide(&*target.connector, set);
         let channel = channel(step.activity);
+        let started = run.record.realization.started_at(&step.group);
         Arc::new(Part {
             engine: run.engine.clone(),
             connector: Arc::clone(&target.connector),
@@ -567,7 +569,8 @@ impl Prepared {
             chunk: self.chunk,
             workers: step.workers,
             commits: Commits::default(),
-            started: run.record.realization.started_at(&step.group),
+            started,
+            latest_mark: AtomicI64::new(started.as_millis().saturating_add(1)),
         })
     }
 }

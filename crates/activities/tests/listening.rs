@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect;
-use support::scripted::Scripted;
+use support::scripted::{Scripted, Shape};
 use support::{CLASS, RESOURCE, World, activity, listening, summary, task, work};
 use tidelock_activities::{Mode, Options, RunStatus};
 use tidelock_connector_api::memory::{self, Call, ChangeStyle, Faults};
-use tidelock_connector_api::{Change, ChangeKind, Error, ErrorKind, Listening, OnFailure, SyncEvent, Token};
-use tidelock_model::Oid;
+use tidelock_connector_api::{Change, ChangeKind, Delivery, Error, ErrorKind, Listening, OnFailure, SyncEvent, Token};
+use tidelock_model::object::ResourceObject;
+use tidelock_model::{Items, Oid, Value, Values};
 
 fn pushing() -> World {
     World::changing(memory::Options::default().with_async_updates())
@@ -432,4 +433,162 @@ async fn nothing_arrives_where_the_connection_is_gone_and_that_is_for_later() {
         assert!(report.error.unwrap().message.ends_with(name));
         assert_eq!(serde_json::to_value(&report.activities[0]).unwrap()["listening"], name);
     }
+}
+
+/// Three people who are known, of whom one is gone. The source keeps no position itself.
+async fn thinned() -> (World, Arc<Scripted>) {
+    let (world, source) = positioned();
+    for (uid, number) in [("ann", 1), ("bob", 2), ("cyd", 3)] {
+        world.put(uid, &format!("number={number}"));
+    }
+    world.run(&support::reconciliation(), &Options::default()).await;
+    world.remove("bob");
+    (world, source)
+}
+
+fn shape(source: &Scripted, shapes: &[Shape]) {
+    *source.shaped.lock().unwrap() = (1..).zip(shapes.iter().copied()).collect();
+    source.pushed.lock().unwrap().resize(shapes.len(), Vec::new());
+}
+
+fn names(identifiers: &[&str]) -> Vec<Box<str>> {
+    identifiers.iter().map(|&identifier| identifier.into()).collect()
+}
+
+/// The same, with no position after it.
+fn amid(mut delivery: Delivery) -> Delivery {
+    delivery.token = None;
+    delivery
+}
+
+async fn dead(world: &World) -> usize {
+    world.dump().await.matches(" dead").count()
+}
+
+#[tokio::test]
+async fn who_is_not_among_those_left_is_gone_if_a_read_says_so_too() {
+    let (world, source) = thinned().await;
+    *source.pushed.lock().unwrap() = vec![vec![note("ann")]];
+    shape(&source, &[|d| Ok(amid(d).beginning()), |d| Ok(d.with_present(Vec::new()))]);
+    let report = world.run(&listening(), &Options::default()).await;
+    expect![[r#"
+        Success Finished Closed
+        -: Success +2 !0 ~1
+          linked linked linked -: +1 !0 ~0
+          linked deleted deleted -: +1 !0 ~0
+          linked null null synchronizationNotNeeded: +0 !0 ~1
+          shadow: add 0 modify 0 delete 1
+          user: add 0 modify 1 delete 0
+          token none -> 2
+          listening Alive
+    "#]]
+    .assert_eq(&summary(&report));
+    assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn those_who_are_left_are_not_read_however_many_messages_name_them() {
+    let (world, source) = thinned().await;
+    shape(
+        &source,
+        &[
+            |d| Ok(amid(d).beginning().with_present(names(&["ann"]))),
+            |d| Ok(amid(d)),
+            |d| Ok(amid(d).with_present(names(&["CYD", "cyd", "nobody"]))),
+            |d| Ok(d),
+        ],
+    );
+    world.resource.set_faults(Faults::new());
+    let report = world.run(&listening(), &Options::default()).await;
+    assert_eq!((report.progress.success, report.progress.skip, dead(&world).await), (1, 0, 1));
+    assert_eq!(world.resource.calls(Call::GetMany), 1);
+    assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2, 3, 4]);
+}
+
+#[tokio::test]
+async fn who_was_heard_of_before_the_source_began_to_tell_may_be_gone() {
+    for chunk in [1, 1000] {
+        let (world, source) = thinned().await;
+        // What comes first of him is old; a list that names him is broken off, and the source begins again.
+        let old = ResourceObject::new(CLASS, "bob", Items::from_iter([("uid".into(), Values::from_iter([Value::from("bob")]))]));
+        *source.pushed.lock().unwrap() = vec![vec![Change { kind: ChangeKind::Full(old), ..note("bob") }]];
+        shape(
+            &source,
+            &[
+                |d| Ok(d),
+                |d| Ok(amid(d).beginning().with_present(names(&["bob"]))),
+                |d| Ok(amid(d).beginning().with_present(names(&["ann"]))),
+                |d| Ok(d.with_present(names(&["cyd"]))),
+            ],
+        );
+        let report = world.run(&listening(), &Options { chunk: Some(chunk), ..Options::default() }).await;
+        assert_eq!((report.run_status, dead(&world).await), (RunStatus::Finished, 1), "{chunk}");
+        assert_eq!(world.token("all pushed").await.as_deref(), Some("4"));
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_gone_before_the_source_has_told_of_everybody_and_the_token_waits_for_that() {
+    // The source breaks off; it goes on, and is listened to no longer.
+    let ends: [Shape; 2] = [|_| Err(Error::unreachable("the line is cut")), |d| Ok(amid(d))];
+    for end in ends {
+        let (world, source) = thinned().await;
+        shape(&source, &[|d| Ok(amid(d).beginning().with_present(names(&["ann"]))), end]);
+        world.run(&listening(), &Options::default()).await;
+        assert_eq!((dead(&world).await, world.token("all pushed").await), (0, None));
+        // The same is told again, and to its end.
+        shape(&source, &[|d| Ok(amid(d).beginning().with_present(names(&["ann"]))), |d| Ok(d.with_present(names(&["cyd"])))]);
+        let report = world.run(&listening(), &Options::default()).await;
+        assert_eq!((report.progress.total(), dead(&world).await), (1, 1));
+        assert_eq!(world.token("all pushed").await.as_deref(), Some("2"));
+    }
+}
+
+#[tokio::test]
+async fn whether_one_is_gone_must_be_known_before_the_token_moves() {
+    let (world, source) = thinned().await;
+    shape(&source, &[|d| Ok(d.beginning().with_present(names(&["ann", "cyd"]))), |d| Ok(d)]);
+    world.resource.set_faults(Faults::new().unreadable("bob"));
+    let report = world.run(&listening(), &Options::default()).await;
+    assert_eq!((report.run_status, dead(&world).await), (RunStatus::PermanentError, 0));
+    assert_eq!((world.token("all pushed").await, source.acknowledged.lock().unwrap().len()), (None, 0));
+    world.resource.set_faults(Faults::new());
+    let report = world.run(&listening(), &Options::default()).await;
+    assert_eq!((report.run_status, dead(&world).await), (RunStatus::Finished, 1));
+    assert_eq!(world.token("all pushed").await.as_deref(), Some("2"));
+    assert_eq!(*source.acknowledged.lock().unwrap(), [1, 2]);
+}
+
+#[tokio::test]
+async fn an_empty_list_is_no_proof() {
+    let (world, source) = thinned().await;
+    shape(&source, &[|d| Ok(d.beginning().with_present(Vec::new()))]);
+    let report = world.run(&listening(), &Options::default()).await;
+    assert_eq!((report.progress.success, report.progress.skip, dead(&world).await), (1, 2, 1));
+}
+
+#[tokio::test]
+async fn a_dry_run_says_who_would_be_gone_and_leaves_them() {
+    for mode in [Mode::DryRun, Mode::Preview] {
+        let (world, source) = thinned().await;
+        shape(&source, &[|d| Ok(d.beginning().with_present(names(&["ann", "cyd"])))]);
+        let report = world.run(&listening(), &Options { mode: Some(mode), ..Options::default() }).await;
+        assert!(summary(&report).contains("linked deleted deleted -: +1"), "{}", summary(&report));
+        assert_eq!((dead(&world).await, world.token("all pushed").await), (0, None), "{mode:?}");
+        world.run(&listening(), &Options::default()).await;
+        assert_eq!((dead(&world).await, world.token("all pushed").await.as_deref()), (1, Some("1")), "{mode:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_is_passed_over_does_not_take_the_token_past_those_who_are_gone() {
+    let (world, source) = thinned().await;
+    *source.on_failure.lock().unwrap() = OnFailure::Skip;
+    *source.pushed.lock().unwrap() = vec![vec![note("cyd")]];
+    shape(&source, &[|d| Ok(d.beginning().with_present(names(&["ann"])))]);
+    world.resource.set_faults(Faults::new().unreadable("cyd"));
+    // This source takes no message back.
+    let report = world.run(&listening(), &Options::default()).await;
+    assert_eq!((report.run_status, dead(&world).await), (RunStatus::PermanentError, 0));
+    assert_eq!(world.token("all pushed").await, None);
 }

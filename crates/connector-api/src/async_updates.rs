@@ -18,6 +18,7 @@ pub trait AsyncUpdates: Send + Sync {
     /// * Changes of one object come in their order.
     /// * A delivery that was dropped, or whose process died, is delivered again to a later listener.
     /// * A delivery that was acknowledged, or rejected, is not.
+    /// * Where deliveries say which objects are left, they account for all that there are: see [`Delivery::present`].
     ///
     /// # Cancellation
     /// Dropping the stream stops listening; deliveries in flight can still be settled or are redelivered.
@@ -26,8 +27,8 @@ pub trait AsyncUpdates: Send + Sync {
     /// Listens, beginning after the token of a delivery whose effects are committed (see [`Delivery::token`]), or after one of
     /// [`crate::LiveSync`] where [`AsyncUpdates::continues_live_sync`]. Provided: [`AsyncUpdates::deliveries`], for sources that keep the position themselves.
     ///
-    /// * A token from which the source cannot go on is [`crate::ErrorKind::TokenExpired`]: the engine catches up by live
-    ///   synchronization or by a reconciliation, and listens after the token that it has then.
+    /// * A token from which the source cannot go on is [`crate::ErrorKind::TokenExpired`]: the engine stops, and somebody has it take
+    ///   a new one, and a reconciliation catch up.
     ///
     /// # Cancellation
     /// As with [`AsyncUpdates::deliveries`].
@@ -132,6 +133,16 @@ pub struct Delivery {
     /// The position after this message, where the source leaves it to the engine to keep it: to be committed together with the
     /// message's effects, and given to [`AsyncUpdates::deliveries_after`].
     pub token: Option<Token>,
+    /// Whether the source begins here to tell what has changed since the last token: when somebody starts to listen, and again
+    /// after a connection that broke. What it told without a token before, it tells once more.
+    pub begins: bool,
+    /// These objects, by primary identifier, exist and have not changed since the last token, as [`crate::SyncEvent::Present`] says it.
+    /// A source that has forgotten which objects were deleted tells which are left instead.
+    ///
+    /// Where a delivery has such a list, be it an empty one, the deliveries from the last one that [begins](Delivery::begins) up to
+    /// the next one with a token account for every object: with that token, and not before, an object is gone that neither a change
+    /// nor such a list nor an error among them has named. Where the source begins again before, nothing follows from them.
+    pub present: Option<Vec<Box<str>>>,
     /// What people find a message by that has no identity, such as its queue and its number there; nothing of its content.
     pub name: Option<Box<str>>,
     /// How many bytes the message has, so that the engine can bound what it has in memory; 0 where that is not known.
@@ -159,13 +170,27 @@ pub trait Acknowledge: Send + Sync {
 impl Delivery {
     /// A message with its changes and the way to settle it.
     pub fn new(id: Option<MessageId>, changes: Result<Vec<Change>>, acknowledge: Box<dyn Acknowledge>) -> Self {
-        Self { id, changes, token: None, name: None, size: 0, acknowledge }
+        Self { id, changes, token: None, begins: false, present: None, name: None, size: 0, acknowledge }
     }
 
     /// The same, with the position after it.
     #[must_use]
     pub fn with_token(mut self, token: Token) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// The same, as the first one of what has changed since the last token.
+    #[must_use]
+    pub fn beginning(mut self) -> Self {
+        self.begins = true;
+        self
+    }
+
+    /// The same, with objects that exist and have not changed.
+    #[must_use]
+    pub fn with_present(mut self, identifiers: Vec<Box<str>>) -> Self {
+        self.present = Some(identifiers);
         self
     }
 

@@ -50,7 +50,7 @@ pub enum ErrorKind {
     Conflict,
     /// The resource broke its own schema or format. The item is recorded as failed, and the run goes on.
     InvalidData,
-    /// The token cannot be used any longer. Live synchronization stops and asks for a reconciliation.
+    /// The token cannot be used any longer. Live synchronization, or listening, stops and asks for a reconciliation.
     TokenExpired,
     /// The class, filter or facet is not offered. A definition error, found before the run starts.
     Unsupported,

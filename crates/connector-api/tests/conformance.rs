@@ -4,9 +4,11 @@
 
 mod fixture;
 
-use fixture::{able, fixture, resource};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use fixture::{able, change, fixture, resource};
 use tidelock_connector_api::TokenPrecision;
-use tidelock_connector_api::conformance::Fixture;
+use tidelock_connector_api::conformance::{Fixture, Step};
 use tidelock_connector_api::memory::{ChangeStyle, Faults, Memory, Options};
 
 fn in_memory(options: Options) -> Fixture {
@@ -42,6 +44,23 @@ mod with_deltas {
 mod with_notifications {
     use super::*;
     tidelock_connector_api::conformance_tests!(in_memory(able().with_change_style(ChangeStyle::Notification)));
+}
+
+mod with_deletions_that_are_forgotten {
+    use super::*;
+    fn forgetful() -> Fixture {
+        let resource = resource(Options::default().with_async_updates());
+        let number = AtomicUsize::new(0);
+        Fixture::new(resource.clone()).offering_async_updates().changing(move |step| {
+            let forgets = matches!(step, Step::Remove(..));
+            let done = change(&resource, step, number.fetch_add(1, Relaxed));
+            if forgets {
+                resource.forget_deletions();
+            }
+            std::future::ready(done.filter(|_| !forgets))
+        })
+    }
+    tidelock_connector_api::conformance_tests!(forgetful());
 }
 
 mod with_unreadable_objects {

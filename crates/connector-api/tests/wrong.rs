@@ -93,6 +93,9 @@ enum Wrong {
     NewIdentityOnRedelivery,
     AcknowledgesNothing,
     RejectsNothing,
+    LeavesNobody,
+    LeavesWithoutBeginning,
+    LeavesTheRemoved,
     HidesItsProvision,
     AddsNothing,
     AddsLess,
@@ -184,6 +187,9 @@ const REJECTED: &[(Wrong, &str)] = &[
     (NewIdentityOnRedelivery, "a_dropped_delivery_is_delivered_again"),
     (AcknowledgesNothing, "an_acknowledged_delivery_is_not_delivered_again"),
     (RejectsNothing, "a_rejected_delivery_is_not_delivered_again"),
+    (LeavesNobody, "what_a_listener_is_told_to_be_left_is_all_there_is"),
+    (LeavesWithoutBeginning, "what_a_listener_is_told_to_be_left_is_all_there_is"),
+    (LeavesTheRemoved, "what_a_listener_is_told_to_be_left_is_all_there_is"),
     (HidesItsProvision, "the_facets_are_those_declared"),
     (AddsNothing, "an_added_object_is_found_with_its_attributes"),
     (AddsLess, "an_added_object_is_found_with_its_attributes"),
@@ -617,7 +623,21 @@ impl Connected {
             _ => {}
         }
         let (id, changes) = (delivery.id.clone(), std::mem::replace(&mut delivery.changes, Ok(Vec::new())));
-        Delivery::new(id, changes, Box::new(Settling { wrong: self.wrong, inner: Some(delivery) }))
+        let removed = changes.iter().flatten().find(|change| matches!(change.kind, ChangeKind::Deleted(_)));
+        let removed = removed.map(|change| change.identifier.clone());
+        let changes = changes.map(|mut changes| {
+            changes.retain(|change| self.wrong != LeavesTheRemoved || Some(&change.identifier) != removed.as_ref());
+            changes
+        });
+        let delivery = Delivery::new(id, changes, Box::new(Settling { wrong: self.wrong, inner: Some(delivery) }));
+        let token = Token::new(&b"somewhere"[..]);
+        let left = || self.inner.objects("account").into_iter().map(|object| object.identifier).chain(removed.clone()).collect();
+        match self.wrong {
+            LeavesNobody => delivery.beginning().with_present(Vec::new()).with_token(token),
+            LeavesWithoutBeginning => delivery.with_present(left()).with_token(token),
+            LeavesTheRemoved => delivery.beginning().with_present(left()).with_token(token),
+            _ => delivery,
+        }
     }
 }
 

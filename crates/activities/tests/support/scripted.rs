@@ -1,6 +1,6 @@
 //! A resource that tells of changes what a test wants it to.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use futures::StreamExt;
@@ -23,6 +23,8 @@ pub struct Scripted {
     pub retained: Mutex<Vec<Vec<String>>>,
     /// The messages. Behind each stands its number as a token, from 1.
     pub pushed: Mutex<Vec<Vec<Change>>>,
+    /// What becomes of the messages of these numbers.
+    pub shaped: Mutex<HashMap<usize, Shape>>,
     /// How big each of them says it is.
     pub size: Mutex<usize>,
     /// The most messages that were given and not acknowledged.
@@ -39,6 +41,9 @@ pub struct Scripted {
     pub acknowledged: Arc<Mutex<Vec<usize>>>,
 }
 
+/// What a message is made into.
+pub type Shape = fn(Delivery) -> Result<Delivery>;
+
 struct Settle(usize, Arc<Mutex<Vec<usize>>>);
 
 impl Scripted {
@@ -49,6 +54,7 @@ impl Scripted {
             asked: Mutex::default(),
             retained: Mutex::default(),
             pushed: Mutex::default(),
+            shaped: Mutex::default(),
             size: Mutex::default(),
             in_hand: Arc::default(),
             on_failure: Mutex::default(),
@@ -133,7 +139,12 @@ impl AsyncUpdates for Scripted {
             let mut most = self.in_hand.lock().unwrap();
             *most = in_hand.max(*most);
             let delivery = Delivery::new(Some(MessageId(number.to_string().into())), Ok(changes), Box::new(settle));
-            Ok(delivery.with_token(Token::new(number.to_string().into_bytes())).with_size(size))
+            let delivery = delivery.with_token(Token::new(number.to_string().into_bytes())).with_size(size);
+            let shape = self.shaped.lock().unwrap().get(&number).copied();
+            match shape {
+                Some(shape) => shape(delivery),
+                None => Ok(delivery),
+            }
         });
         stream::iter(deliveries).chain(stream::pending()).boxed()
     }

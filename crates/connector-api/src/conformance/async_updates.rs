@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 use tidelock_model::object::ObjectClass;
 
-use super::reading::{first_class, next};
+use super::reading::{first_class, next, objects};
 use super::{Fixture, Outcome, Violation, ensure};
 use crate::{AsyncUpdates, ChangeKind, Delivery, Result as ConnectorResult, Token};
 
@@ -121,6 +121,59 @@ async fn settled_for_good(fixture: &Fixture, settle: impl AsyncFn(Delivery) -> C
     let again = delivery.changes.iter().flatten().any(|change| is(&listener.class, &change.identifier, &settled));
     ensure!(!again, "a message that was settled is delivered again");
     listener.acknowledge(delivery).await
+}
+
+/// Where deliveries say which objects are left, they account for all that there are, from one that begins to one with a token.
+pub(super) async fn what_a_listener_is_told_to_be_left_is_all_there_is(fixture: &Fixture) -> Outcome {
+    let Some(mut listener) = Listener::new(fixture).await? else { return Ok(()) };
+    let class = Arc::clone(&listener.class);
+    let gone = listener.add().await?;
+    let mut deliveries = listener.listen();
+    let delivery = listener.next_about(&mut deliveries, &[&gone]).await?;
+    listener.acknowledge(delivery).await?;
+    drop(deliveries);
+    fixture.remove(&class.name, &gone).await?;
+    let there = objects(fixture, &class).await?;
+    let sentinel = listener.add().await?;
+    let normal = |identifier: &str| class.normalize_identifier(identifier).into_owned();
+    let (mut named, mut has_begun, mut accounts) = (HashSet::new(), false, false);
+    let mut deliveries = listener.listen();
+    loop {
+        let Some(delivery) = next(&mut deliveries).await? else {
+            return Err(Violation::from("the stream of deliveries ends, where one is awaited".to_owned()));
+        };
+        let delivery = delivery?;
+        if delivery.begins {
+            (has_begun, accounts) = (true, false);
+            named.clear();
+        }
+        for change in delivery.changes.iter().flatten() {
+            match change.kind {
+                ChangeKind::Deleted(_) => drop(named.remove(&normal(&change.identifier))),
+                _ => drop(named.insert(normal(&change.identifier))),
+            }
+        }
+        if let Some(present) = &delivery.present {
+            ensure!(has_begun, "a delivery says which objects are left, and none before it says where that begins");
+            accounts = true;
+            named.extend(present.iter().map(|identifier| normal(identifier)));
+        }
+        let is_over = delivery.token.is_some();
+        if is_over && accounts {
+            ensure!(!named.contains(&normal(&gone)), "an object that was removed is said to be left");
+            for object in &there {
+                let is_named = named.contains(&normal(&object.identifier));
+                ensure!(is_named, "an object is there, and neither among the changes nor among what is said to be left");
+            }
+        }
+        listener.acknowledge(delivery).await?;
+        if named.contains(&normal(&sentinel)) && (is_over || !accounts) {
+            return Ok(());
+        }
+        if is_over && accounts {
+            (has_begun, accounts) = (false, false);
+        }
+    }
 }
 
 impl<'a> Listener<'a> {

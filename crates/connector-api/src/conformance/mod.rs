@@ -114,6 +114,7 @@ macro_rules! __conformance_clauses {
             a_dropped_delivery_is_delivered_again
             an_acknowledged_delivery_is_not_delivered_again
             a_rejected_delivery_is_not_delivered_again
+            what_a_listener_is_told_to_be_left_is_all_there_is
 
             an_added_object_is_found_with_its_attributes
             adding_an_object_that_exists_is_refused

@@ -198,7 +198,11 @@ impl Memory {
 
     fn delivery(&self, taken: Taken) -> Delivery {
         let settle = Settle { resource: self.clone(), number: taken.number, settled: false };
-        Delivery::new(Some(queue::id(taken.number)), taken.changes, Box::new(settle))
+        let delivery = Delivery::new(Some(queue::id(taken.number)), taken.changes, Box::new(settle));
+        match taken.left {
+            Some((left, token)) => delivery.beginning().with_present(left).with_token(token),
+            None => delivery,
+        }
     }
 }
 

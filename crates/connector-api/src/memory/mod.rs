@@ -243,6 +243,14 @@ impl Memory {
         self.lock().queue.publish(changes)
     }
 
+    /// Forgets the messages about deletions that nobody has, and pushes one that says which objects are left instead.
+    pub fn forget_deletions(&self) -> MessageId {
+        let state = &mut *self.lock();
+        let left = state.all_objects().map(|object| object.identifier.clone()).collect();
+        let token = State::token(&self.options, state.current());
+        state.queue.forget_deletions((left, token))
+    }
+
     /// Ends the streams of messages, once what is there has been delivered. New listeners find an end as well.
     pub fn close(&self) {
         self.lock().queue.close();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::task::{Context, Poll, Waker};
 
 use super::Faults;
-use crate::{Change, Error, ErrorKind, MessageId, Result};
+use crate::{Change, ChangeKind, Error, ErrorKind, MessageId, Result, Token};
 
 /// Messages until they are settled, in the order of publishing.
 #[derive(Default)]
@@ -23,23 +23,37 @@ struct Message {
     number: u64,
     /// What it brings, or why it cannot be read.
     changes: Result<Vec<Change>, (ErrorKind, String)>,
+    /// All objects that are left, and the token behind, if that is what it says.
+    left: Option<Left>,
     /// The listener that has it.
     with: Option<u64>,
     /// Listeners before this one have had it, and do not get it again.
     since: u64,
 }
 
+type Left = (Vec<Box<str>>, Token);
+
 /// What a listener gets.
 pub(super) struct Taken {
     pub(super) number: u64,
     pub(super) changes: Result<Vec<Change>>,
+    pub(super) left: Option<Left>,
 }
 
 impl Queue {
     pub(super) fn publish(&mut self, changes: Result<Vec<Change>>) -> MessageId {
+        self.push(changes.map_err(|error| (error.kind(), error.full_message())), None)
+    }
+
+    /// Forgets the deletions that nobody has, and says which objects are left instead.
+    pub(super) fn forget_deletions(&mut self, left: Left) -> MessageId {
+        self.messages.retain(|message| message.with.is_some() || message.left.is_some() || !message.only_deletes());
+        self.push(Ok(Vec::new()), Some(left))
+    }
+
+    fn push(&mut self, changes: Result<Vec<Change>, (ErrorKind, String)>, left: Option<Left>) -> MessageId {
         self.published += 1;
-        let changes = changes.map_err(|error| (error.kind(), error.full_message()));
-        self.messages.push_back(Message { number: self.published, changes, with: None, since: 0 });
+        self.messages.push_back(Message { number: self.published, changes, left, with: None, since: 0 });
         self.wake();
         id(self.published)
     }
@@ -117,7 +131,12 @@ impl Queue {
 impl Message {
     fn taken(&self) -> Taken {
         let changes = self.changes.clone().map_err(|(kind, text)| Error::new(kind, text));
-        Taken { number: self.number, changes }
+        Taken { number: self.number, changes, left: self.left.clone() }
+    }
+
+    fn only_deletes(&self) -> bool {
+        let mut changes = self.changes.iter().flatten();
+        self.changes.is_ok() && changes.all(|change| matches!(change.kind, ChangeKind::Deleted(_)))
     }
 
     fn shares_an_object(&self, other: &Self) -> bool {

@@ -50,7 +50,11 @@ impl State {
     }
 
     pub(super) fn objects<'a>(&'a self, class: &'a str) -> impl Iterator<Item = &'a Arc<ResourceObject>> {
-        self.objects.iter().flatten().filter(move |object| *object.class == *class)
+        self.all_objects().filter(move |object| *object.class == *class)
+    }
+
+    pub(super) fn all_objects(&self) -> impl Iterator<Item = &Arc<ResourceObject>> {
+        self.objects.iter().flatten()
     }
 
     /// Adds or replaces an object.

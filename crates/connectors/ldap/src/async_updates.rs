@@ -7,16 +7,17 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, stream};
 use tidelock_connector_api::{
-    Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, Listening, ListeningStatus, Result, Token, async_trait,
+    Acknowledge, AsyncUpdates, BoxStream, Change, Delivery, Error, ErrorKind, Listening, ListeningStatus, Result, Token,
+    async_trait,
 };
 use tokio::time::timeout;
 
 use crate::client::{Lease, Pool, is_passing};
 use crate::connector::Ldap;
-use crate::error::{not_ldap, silent};
+use crate::error::{code, not_ldap, silent};
 use crate::live_sync::below::Below;
 use crate::live_sync::subject::{Changed, Subject, full};
-use crate::live_sync::syncrepl::{EntryId, Info, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
+use crate::live_sync::syncrepl::{EntryId, Info, Presence, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
 use crate::live_sync::token::expired;
 use crate::live_sync::{Position, Strategy, UNSOUND_ON_389, strategy};
 use crate::message::{Message, answer};
@@ -36,8 +37,9 @@ impl AsyncUpdates for Ldap {
         self.deliveries_after(None)
     }
 
-    /// The first deliveries bring what has changed since the token; the last of them has the token after it. From then on
-    /// each change is a delivery with a token of its own. A connection that breaks is made again.
+    /// The first deliveries bring what has changed since the token; the last of them has the token after it. Where the server has
+    /// forgotten what was deleted, they tell what is left. From then on each change is a delivery with a token of its own. A connection
+    /// that breaks is made again.
     fn deliveries_after(&self, token: Option<Token>) -> BoxStream<'_, Result<Delivery>> {
         self.listening.set(Listening::Reconnecting);
         let begin = async move {
@@ -94,16 +96,29 @@ struct Listener {
     next_cookie: Option<Vec<u8>>,
     lease: Option<Lease>,
     stage: Stage,
+    /// Whether what is delivered next is the first that a connection brings.
+    begins: bool,
+    presence: Presence,
     /// What was received and not delivered.
     changes: Vec<Change>,
+    /// Entries that are left, as was received and not delivered; none where the server has named none.
+    left: Option<Vec<Box<str>>>,
     /// What was received and cannot be read.
     unreadable: Vec<Error>,
     /// What is below entries that have changed.
     below: Below,
-    /// Deliveries to be made before anything else, and whether there is a position after each.
-    outbox: VecDeque<(Result<Vec<Change>>, bool)>,
+    /// Deliveries to be made before anything else.
+    outbox: VecDeque<Parcel>,
     /// Since when there is no connection, and how often one was tried since.
     broken: Option<(Instant, u32)>,
+}
+
+/// What makes a delivery.
+struct Parcel {
+    changes: Result<Vec<Change>>,
+    left: Option<Vec<Box<str>>>,
+    /// Whether there is a position after it.
+    position: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -137,7 +152,10 @@ impl Listener {
             next_cookie: None,
             lease: None,
             stage,
+            begins: false,
+            presence: Presence::default(),
             changes: Vec::new(),
+            left: None,
             unreadable: Vec::new(),
             below: Below::default(),
             outbox: VecDeque::new(),
@@ -149,7 +167,7 @@ impl Listener {
     async fn next(&mut self) -> Result<Delivery> {
         if self.stage == Stage::Begin {
             self.stage = Stage::Refresh;
-            return Ok(self.wrap(Ok(Vec::new()), true));
+            return Ok(self.wrap(Parcel { changes: Ok(Vec::new()), left: None, position: true }));
         }
         loop {
             let error = match self.follow().await {
@@ -171,6 +189,7 @@ impl Listener {
             self.lease = None;
             self.next_cookie = None;
             self.changes.clear();
+            self.left = None;
             self.unreadable.clear();
             self.below = Below::default();
             self.stage = Stage::Refresh;
@@ -180,22 +199,25 @@ impl Listener {
 
     async fn follow(&mut self) -> Result<Delivery> {
         loop {
-            if let Some((changes, position)) = self.outbox.pop_front() {
-                return Ok(self.wrap(changes, position));
+            if let Some(parcel) = self.outbox.pop_front() {
+                return Ok(self.wrap(parcel));
             }
             // Everything that came before the position must be known; of the refresh stage that is so at its end.
             if self.stage == Stage::Persist && !self.below.is_empty() {
                 let mut found = Vec::new();
                 let all = self.below.fill(&self.pool, &mut self.subject, &mut found).await?;
                 self.add(found);
-                if all || self.changes.len() >= BATCH {
+                if all || self.received() >= BATCH {
                     self.send(all);
                 }
                 continue;
             }
             let mut lease = match self.lease.take() {
                 Some(lease) => lease,
-                None => begin(&self.pool, &self.subject, Some(&self.cookie), true).await?,
+                None => {
+                    (self.begins, self.presence) = (true, Presence::default());
+                    begin(&self.pool, &self.subject, Some(&self.cookie), true).await?
+                }
             };
             let message = match self.stage {
                 Stage::Persist => hear(&mut lease, self.pool.config().timeout).await?,
@@ -211,7 +233,7 @@ impl Listener {
             if self.stage == Stage::Persist && !self.below.is_empty() {
                 continue;
             }
-            if is_position || self.changes.len() >= BATCH || !self.unreadable.is_empty() {
+            if is_position || self.received() >= BATCH || !self.unreadable.is_empty() {
                 self.send(is_position);
             }
         }
@@ -224,8 +246,9 @@ impl Listener {
         match message.tag {
             answer::ENTRY => {
                 let state = sync_state(message).map_err(broken)?.ok_or_else(|| not_ldap(&server))?;
+                self.presence.name();
                 match state.kind {
-                    StateKind::Present => return Err(forgotten()),
+                    StateKind::Present => self.present(&[state.id])?,
                     StateKind::Deleted => self.gone(vec![state.id]).await?,
                     StateKind::Changed => {
                         self.below.look(self.pool.config(), message)?;
@@ -236,7 +259,7 @@ impl Listener {
                             }
                             Changed::Failed(error) => self.unreadable.push(error),
                             Changed::Left => self.changes.push(self.subject.deleted(self.subject.called(state.id))),
-                            Changed::Ignored | Changed::Foreign => {}
+                            Changed::Ignored | Changed::Foreign => self.leave_out(state.id),
                         }
                     }
                 }
@@ -248,15 +271,24 @@ impl Listener {
                     self.keep(Some(cookie));
                     Ok(self.stage == Stage::Persist)
                 }
-                Some(Info::Identifiers { deleted: true, cookie, ids }) => {
-                    self.gone(ids).await?;
+                Some(Info::Identifiers { deleted, cookie, ids }) => {
+                    self.presence.name();
+                    if deleted {
+                        self.gone(ids).await?
+                    } else {
+                        self.present(&ids)?
+                    }
                     self.keep(cookie);
                     Ok(self.stage == Stage::Persist)
                 }
-                Some(Info::Identifiers { deleted: false, .. } | Info::PhaseEnd { present: true, .. }) => Err(forgotten()),
-                Some(Info::PhaseEnd { present: false, done, cookie }) => {
+                Some(Info::PhaseEnd { present, done, cookie }) => {
                     self.keep(cookie);
+                    self.presence.end_phase(present);
                     if done {
+                        let moved = self.next_cookie.as_ref().is_some_and(|next| *next != self.cookie);
+                        if let Some(last) = self.presence.end(&self.pool, &self.subject, true, moved).await? {
+                            self.left.get_or_insert_default().extend(last);
+                        }
                         self.stage = Stage::Persist;
                     }
                     Ok(done)
@@ -265,6 +297,24 @@ impl Listener {
             },
             answer::REFERENCE => pass_over(&self.pool).map(|()| false),
             _ => Err(not_ldap(&server)),
+        }
+    }
+
+    /// Entries are there, and as they were.
+    fn present(&mut self, ids: &[EntryId]) -> Result<()> {
+        if self.stage == Stage::Persist {
+            let message = format!("{} names entries that are left where only changes are to come", self.pool.config().server());
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        let called = self.presence.say(&self.subject, ids);
+        self.left.get_or_insert_default().extend(called);
+        Ok(())
+    }
+
+    /// An entry is there, and its change is left out.
+    fn leave_out(&mut self, id: EntryId) {
+        if self.stage == Stage::Refresh {
+            self.presence.leave_out(id);
         }
     }
 
@@ -283,30 +333,37 @@ impl Listener {
         }
     }
 
+    /// How much was received and not delivered.
+    fn received(&self) -> usize {
+        self.changes.len() + self.left.as_ref().map_or(0, Vec::len)
+    }
+
     /// Sends what was received. What cannot be read is told of in a delivery of its own.
     fn send(&mut self, position: bool) {
-        let changes = mem::take(&mut self.changes);
-        if !changes.is_empty() || self.unreadable.is_empty() {
-            self.outbox.push_back((Ok(changes), false));
+        let (changes, left) = (mem::take(&mut self.changes), self.left.take());
+        if !changes.is_empty() || left.is_some() || self.unreadable.is_empty() {
+            self.outbox.push_back(Parcel { changes: Ok(changes), left, position: false });
         }
-        self.outbox.extend(self.unreadable.drain(..).map(|error| (Err(error), false)));
-        if let Some((_, last)) = self.outbox.back_mut() {
-            *last = position;
+        let unreadable = self.unreadable.drain(..).map(|error| Parcel { changes: Err(error), left: None, position: false });
+        self.outbox.extend(unreadable);
+        if let Some(last) = self.outbox.back_mut() {
+            last.position = position;
         }
     }
 
-    fn wrap(&mut self, changes: Result<Vec<Change>>, position: bool) -> Delivery {
+    fn wrap(&mut self, parcel: Parcel) -> Delivery {
+        let Parcel { changes, left, position } = parcel;
         if position && let Some(cookie) = self.next_cookie.take() {
             self.cookie = cookie;
         }
         let token = position.then(|| self.subject.token(&Position::Cookie(self.cookie.clone())));
         let number = self.settled.deliver(self.generation, token.clone());
         let acknowledge = Settle { settled: Arc::clone(&self.settled), generation: self.generation, number };
-        let delivery = Delivery::new(None, changes, Box::new(acknowledge));
-        match token {
-            Some(token) => delivery.with_token(token),
-            None => delivery,
-        }
+        let mut delivery = Delivery::new(None, changes, Box::new(acknowledge));
+        delivery.begins = mem::take(&mut self.begins);
+        delivery.size = left.iter().flatten().map(|identifier| identifier.len()).sum();
+        (delivery.present, delivery.token) = (left, token);
+        delivery
     }
 
     fn keep(&mut self, cookie: Option<Vec<u8>>) {
@@ -318,6 +375,10 @@ impl Listener {
     /// The server has ended what should have no end.
     fn ended(&self, message: &Message) -> Error {
         match message.outcome() {
+            // Once it has brought us up to date, it says no more by that than that it has to do so again.
+            Ok(outcome) if outcome.code == code::REFRESH_REQUIRED && self.stage == Stage::Persist => {
+                Error::unreachable(format!("the server stopped telling changes: {}", outcome.describe()))
+            }
             Ok(outcome) if is_refusal(&outcome) => expired(&outcome.describe()),
             Ok(outcome) if outcome.is_success() => Error::unreachable("the server stopped telling changes"),
             Ok(outcome) => outcome.error("cannot follow the changes"),
@@ -349,14 +410,6 @@ async fn hear(lease: &mut Lease, patience: Duration) -> Result<Message> {
             return Err(silent(lease.server(), patience));
         }
     }
-}
-
-/// The server tells what is left instead of what is gone. Whoever listens has nothing to compare that with.
-fn forgotten() -> Error {
-    expired(
-        "the server has forgotten which entries were deleted since, as OpenLDAP does when it is started again; a live synchronization \
-         whose objects are those of the resource goes on from the same token, and a reconciliation finds out as well",
-    )
 }
 
 /// How far deliveries are settled, for listeners that do not say where they come in.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use slapd::proxy::Proxy;
-use slapd::reading::{changes, search};
+use slapd::reading::{changes, pushed, search};
 use slapd::{ADMIN, SUFFIX, Setup, Slapd, config, group, people};
 use tidelock_connector_api::{
     Change, ChangeKind, ChangesRequest, Connector, Delivery, ErrorKind, Listening, SearchRequest, SyncEvent, Token,
@@ -90,9 +90,87 @@ async fn a_server_that_forgot_deletions_tells_what_is_left() {
     let left: std::collections::BTreeSet<_> = present.into_iter().chain([changed]).collect();
     let objects = search(&connector, SearchRequest::new(PERSON)).await.objects;
     assert_eq!(left, objects.into_iter().map(|object| object.identifier.into_string()).collect());
-    // One that listens cannot be told so.
+    // One that listens is told the same, and goes on from the position after it.
+    let told = pushed(&connector, &before).await;
+    assert_eq!(told.shown(), [dn(2)], "{:?}", told.errors);
+    let told_left: std::collections::BTreeSet<_> = told.present.unwrap().into_iter().collect();
+    let pulled_left = changes(&connector, PERSON, &before).await.present.unwrap();
+    assert_eq!(told_left, pulled_left.into_iter().collect());
+    let quiet = pushed(&connector, &told.end.unwrap()).await;
+    assert!(quiet.changes.is_empty() && quiet.present.is_none() && quiet.end.is_some(), "{:?} {:?}", quiet.shown(), quiet.errors);
+}
+
+#[tokio::test]
+async fn a_listener_is_told_what_is_left_though_it_is_cut_off_and_what_happens_then() {
+    let mut server = Slapd::with(Setup { session_log: 0, ..Setup::default() }, &people(0..3000));
+    let proxy = Proxy::to(server.port());
+    let connector = Ldap::new(config(proxy.port()));
+    let before = token(&connector).await;
+    for number in 0..40 {
+        server.delete(&dn(number));
+    }
+    server.stop();
+    server.run();
     let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
-    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::TokenExpired);
+    let (mut left, mut beginnings, mut end) = (std::collections::BTreeSet::new(), 0, None);
+    proxy.cut_after(30_000);
+    while end.is_none() {
+        let delivery = deliveries.next().await.unwrap().unwrap();
+        proxy.heal();
+        if delivery.begins {
+            left.clear();
+            beginnings += 1;
+        }
+        assert!(delivery.present.as_ref().is_none_or(|some| some.len() < 1500), "it comes in pieces");
+        left.extend(delivery.present.iter().flatten().cloned());
+        end = delivery.token.clone();
+        delivery.acknowledge().await.unwrap();
+    }
+    assert_eq!(beginnings, 2);
+    assert_eq!(left.len(), 2960 + containers(&server).len());
+    server.modify(&describe(50, "now"));
+    assert_eq!(next(&mut deliveries).await, [dn(50)]);
+}
+
+#[tokio::test]
+async fn a_listener_is_told_what_is_left_where_changes_are_looked_for() {
+    let mut server = Slapd::with(Setup::default(), &(people(0..5) + &group("a", 0..2)));
+    let mut config = server.config();
+    config.synchronization_base = Some(format!("ou=people,{SUFFIX}"));
+    let connector = Ldap::new(config);
+    let before = token(&connector).await;
+    server.delete(&dn(0));
+    server.modify(&moved(&dn(1), &format!("ou=groups,{SUFFIX}")));
+    server.stop();
+    server.run();
+    let told = pushed(&connector, &before).await;
+    let mut expected: Vec<_> = (2..5).map(|number| server.value(&dn(number), "entryUUID").unwrap()).collect();
+    expected.push(server.value(&format!("ou=people,{SUFFIX}"), "entryUUID").unwrap());
+    expected.sort();
+    let mut left = told.present.unwrap();
+    left.sort();
+    // What is beyond is for the engine to look up.
+    assert_eq!(left, expected);
+    assert!(told.changes.is_empty() && told.end.is_some(), "{:?} {:?}", told.changes, told.errors);
+}
+
+#[tokio::test]
+async fn a_listener_does_not_believe_that_nothing_is_left() {
+    let mut server = Slapd::with(Setup::default(), &people(0..2));
+    let mut config = server.config();
+    config.base_context = format!("ou=people,{SUFFIX}");
+    config.bind = None;
+    let (strict, before) = (Ldap::new(config.clone()), token(&Ldap::new(config.clone())).await);
+    server.delete(&dn(0));
+    server.delete(&dn(1));
+    server.stop();
+    server.run();
+    let told = pushed(&strict, &before).await;
+    // The entry of the base context is there, and is none that is asked for.
+    assert!(told.end.is_none() && told.errors[0].to_string().contains("'allowEmpty'"), "{:?}", told.errors);
+    config.allow_empty = true;
+    let told = pushed(&Ldap::new(config), &before).await;
+    assert!(told.end.is_some() && told.present.is_some() && told.changes.is_empty(), "{:?}", told.errors);
 }
 
 #[tokio::test]
@@ -263,6 +341,9 @@ async fn what_is_below_an_entry_that_is_renamed_or_moved_has_changed() {
         assert_eq!(found.shown(), expected, "{strategy:?} {:?}", found.errors);
         let quiet = changes(&connector, PERSON, &found.end.unwrap()).await;
         assert!(quiet.changes.is_empty() && quiet.end.is_some(), "{strategy:?} {:?}", quiet.shown());
+        if strategy == SynchronizationStrategy::Syncrepl {
+            assert_eq!(pushed(&connector, &before).await.shown(), expected, "{forgetful}");
+        }
     }
 }
 
@@ -443,6 +524,8 @@ fn name(change: &Change) -> String {
 struct Follower {
     objects: BTreeMap<Box<str>, String>,
     after: Option<Token>,
+    /// How often it was told what is left.
+    accounts: usize,
 }
 
 impl Follower {
@@ -488,6 +571,38 @@ impl Follower {
             }
         }
         false
+    }
+
+    /// Listens for a while.
+    async fn listen(&mut self, connector: &Ldap, proxy: &Proxy, until: Instant) {
+        let mut deliveries = connector.async_updates().unwrap().deliveries_after(self.after.clone());
+        // What has no position yet is lost if the process dies now.
+        let (mut uncommitted, mut left) = (Vec::new(), None::<std::collections::BTreeSet<_>>);
+        while let Ok(delivery) = tokio::time::timeout_at(until.into(), deliveries.next()).await {
+            proxy.heal();
+            let delivery = delivery.unwrap().unwrap();
+            if delivery.begins {
+                uncommitted.clear();
+                left = None;
+            }
+            uncommitted.extend(delivery.changes.as_ref().unwrap().iter().cloned());
+            if let Some(present) = &delivery.present {
+                left.get_or_insert_default().extend(present.iter().cloned());
+            }
+            if let Some(token) = delivery.token.clone() {
+                if let Some(mut left) = left.take() {
+                    left.extend(uncommitted.iter().map(|change| change.identifier.clone()));
+                    self.objects.retain(|identifier, _| left.contains(identifier));
+                    self.accounts += 1;
+                }
+                uncommitted.drain(..).for_each(|change| match change.class.as_deref() {
+                    None | Some(PERSON) => self.take(change),
+                    Some(_) => {}
+                });
+                self.after = Some(token);
+            }
+            delivery.acknowledge().await.unwrap();
+        }
     }
 
     /// Holds what it knows against what is there.
@@ -548,7 +663,8 @@ async fn whatever_happens_who_follows_ends_with_what_is_there() {
         let mut through = config(proxy.port());
         (through.attempts, through.timeout) = (1, Duration::from_secs(5));
         let connector = Ldap::new(through);
-        let mut follower = Follower { objects: truth(&connector).await, after: Some(token(&connector).await) };
+        let mut follower =
+            Follower { objects: truth(&connector).await, after: Some(token(&connector).await), ..Follower::default() };
         for _ in 0..12 {
             let steps = numbers.below(9);
             shake(&server, &mut numbers, steps);
@@ -575,39 +691,36 @@ async fn whatever_happens_who_follows_ends_with_what_is_there() {
 
 #[tokio::test]
 async fn whatever_happens_who_listens_ends_with_what_is_there() {
-    let mut numbers = Numbers(7);
-    let server = Arc::new(Slapd::with(Setup::default(), &(unit("inner", "people") + &people(0..20))));
-    let proxy = Proxy::to(server.port());
-    let connector = Ldap::new(config(proxy.port()));
-    let mut follower = Follower { objects: truth(&connector).await, after: Some(token(&connector).await) };
-    for round in 0..6 {
-        let mut deliveries = connector.async_updates().unwrap().deliveries_after(follower.after.clone());
-        let shaken = Arc::clone(&server);
-        let mut own = Numbers(round);
-        let shaking = tokio::task::spawn_blocking(move || shake(&shaken, &mut own, 12));
-        if numbers.below(2) == 0 {
-            proxy.cut_after(2000 + numbers.below(8000) as u64);
-        }
-        let until = Instant::now() + Duration::from_millis(600);
-        let mut uncommitted = Vec::new();
-        while let Ok(delivery) = tokio::time::timeout_at(until.into(), deliveries.next()).await {
-            proxy.heal();
-            let delivery = delivery.unwrap().unwrap();
-            // What has no position yet is lost if the process dies now.
-            uncommitted.extend(delivery.changes.as_ref().unwrap().iter().cloned());
-            if let Some(token) = delivery.token.clone() {
-                uncommitted.drain(..).for_each(|change| match change.class.as_deref() {
-                    None | Some(PERSON) => follower.take(change),
-                    Some(_) => {}
-                });
-                follower.after = Some(token);
+    let mut accounts = 0;
+    for session_log in [10_000, 5] {
+        let mut numbers = Numbers(7);
+        let content = unit("inner", "people") + &people(0..20);
+        let mut server = Arc::new(Slapd::with(Setup { session_log, ..Setup::default() }, &content));
+        let proxy = Proxy::to(server.port());
+        let connector = Ldap::new(config(proxy.port()));
+        let mut follower =
+            Follower { objects: truth(&connector).await, after: Some(token(&connector).await), ..Follower::default() };
+        for round in 0..6 {
+            if session_log < 10 {
+                shake(&server, &mut Numbers(round + 100), 12);
+                let server = Arc::get_mut(&mut server).unwrap();
+                server.stop();
+                server.run();
             }
-            delivery.acknowledge().await.unwrap();
+            let shaken = Arc::clone(&server);
+            let mut own = Numbers(round);
+            let shaking = tokio::task::spawn_blocking(move || shake(&shaken, &mut own, 12));
+            if numbers.below(2) == 0 {
+                proxy.cut_after(2000 + numbers.below(8000) as u64);
+            }
+            follower.listen(&connector, &proxy, Instant::now() + Duration::from_millis(600)).await;
+            proxy.heal();
+            shaking.await.unwrap();
         }
-        proxy.heal();
-        shaking.await.unwrap();
+        follower.listen(&connector, &proxy, Instant::now() + Duration::from_secs(2)).await;
+        follower.check(&connector, 7).await;
+        accounts += follower.accounts;
     }
-    assert!(follower.follow(&connector).await);
-    follower.check(&connector, 7).await;
+    assert!(accounts > 0, "it is never told what is left");
     let _ = group("unused", [1]);
 }

@@ -4,12 +4,12 @@
 
 mod slapd;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 
 use slapd::{ADMIN, PASSWORD, SUFFIX, Setup, Slapd, group, people};
 use tidelock_connector_api::conformance::{Fixture, Sample, Step};
-use tidelock_ldap::{Bind, Ldap, PasswordSource, Security, Trust};
+use tidelock_ldap::{Bind, Ldap, LdapConfig, PasswordSource, Security, Trust};
 use tidelock_model::Value;
 use tidelock_model::value::{Items, Values};
 
@@ -20,12 +20,37 @@ mod encrypted {
     tidelock_connector_api::conformance_tests!(super::fixture(true));
 }
 
+/// The same, where the server forgets what was deleted, and tells what is left.
+mod forgetful {
+    tidelock_connector_api::conformance_tests!(super::forgetful());
+}
+
+fn forgetful() -> Fixture {
+    let server = Arc::new(Mutex::new(Slapd::with(Setup::default(), &(people(0..5) + &group("a", 0..3) + &group("b", 1..4)))));
+    let connector = Ldap::new(as_administrator(&server.lock().unwrap()));
+    let next = AtomicUsize::new(1000);
+    Fixture::new(connector)
+        .offering_live_sync()
+        .offering_async_updates()
+        .offering_provision(sample())
+        .keeping(Arc::clone(&server))
+        .changing(move |step| {
+            let mut server = server.lock().unwrap();
+            let forgets = matches!(step, Step::Remove(..));
+            let identifier = change(&server, step, next.fetch_add(1, Relaxed));
+            if forgets {
+                server.stop();
+                server.run();
+            }
+            // It does not say that it was removed.
+            std::future::ready((!forgets).then_some(identifier))
+        })
+}
+
 fn fixture(encrypted: bool) -> Fixture {
     let content = people(0..5) + &group("a", 0..3) + &group("b", 1..4);
     let server = Arc::new(Slapd::with(Setup::default(), &content));
-    // Only the administrator may change entries.
-    let mut config = server.config();
-    config.bind = Some(Bind { name: ADMIN.to_owned(), password: PasswordSource::Text(PASSWORD.into()) });
+    let mut config = as_administrator(&server);
     if encrypted {
         config.port = server.tls_port();
         (config.security, config.trust) = (Security::Tls, Trust::Authority(slapd::certificate("ca.pem")));
@@ -41,6 +66,13 @@ fn fixture(encrypted: bool) -> Fixture {
             let identifier = change(&server, step, next.fetch_add(1, Relaxed));
             std::future::ready(Some(identifier))
         })
+}
+
+/// Only the administrator may change entries.
+fn as_administrator(server: &Slapd) -> LdapConfig {
+    let mut config = server.config();
+    config.bind = Some(Bind { name: ADMIN.to_owned(), password: PasswordSource::Text(PASSWORD.into()) });
+    config
 }
 
 /// People that the suite may add.

@@ -212,3 +212,113 @@ async fn a_part_on_another_server_does_not_keep_the_rest_from_being_followed() {
     config.referrals = Referrals::Throw;
     assert_eq!(pull(&strictly(config), before).await.1[0].kind(), ErrorKind::Unsupported);
 }
+
+fn left(ids: &[&str]) -> (LdapOp, Vec<LdapControl>) {
+    let syncuuids = ids.iter().map(|id| id.parse().unwrap()).collect();
+    info(Info::SyncInfoIdSet { cookie: None, refresh_deletes: false, syncuuids })
+}
+
+fn all_left(done: bool) -> (LdapOp, Vec<LdapControl>) {
+    info(Info::SyncInfoRefreshPresent { cookie: Some(b"new".to_vec()), done })
+}
+
+fn all_deleted() -> (LdapOp, Vec<LdapControl>) {
+    info(Info::SyncInfoRefreshDelete { cookie: Some(b"newer".to_vec()), done: true })
+}
+
+/// What a listener is told until there is a position or an error: the changes, what is left, and how it ended.
+async fn hear(answers: fn() -> Answers) -> (Vec<String>, Option<Vec<String>>, Result<Token, Error>) {
+    let connector = strictly(following(move |_, _| answers()).await);
+    let before = token(&connector).await;
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+    let (mut changes, mut present) = (Vec::new(), None::<Vec<String>>);
+    loop {
+        let delivery = match deliveries.next().await.unwrap() {
+            Ok(delivery) => delivery,
+            Err(error) => return (changes, present, Err(error)),
+        };
+        assert_eq!(delivery.begins, changes.is_empty() && present.is_none());
+        for change in delivery.changes.as_ref().unwrap() {
+            let kind = if matches!(change.kind, ChangeKind::Deleted(_)) { "gone " } else { "" };
+            changes.push(format!("{kind}{}", change.identifier));
+        }
+        if let Some(more) = &delivery.present {
+            present.get_or_insert_default().extend(more.iter().map(|id| id.to_string()));
+        }
+        if let Some(token) = delivery.token.clone() {
+            return (changes, present, Ok(token));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_listener_is_told_what_is_left_in_either_form_and_before_what_is_gone() {
+    let nothing: Option<Vec<String>> = None;
+    let some = |ids: &[&str]| Some(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+    let (changes, present, end) = hear(|| vec![left(&[UUID, OTHER]), all_left(true)]).await;
+    assert!(changes.is_empty() && present == some(&[UUID, OTHER]) && end.is_ok(), "{end:?}");
+    // One by one, with a change among them, and a phase of deletions behind.
+    let (changes, present, end) = hear(|| {
+        let one = (entry("cn=h,dc=x", &[]), state(SyncStateValue::Present, OTHER));
+        vec![one, (person(UUID), state(SyncStateValue::Modify, UUID)), all_left(false), all_deleted()]
+    })
+    .await;
+    assert!(changes == [UUID] && present == some(&[OTHER]) && end.is_ok(), "{changes:?} {present:?} {end:?}");
+    // Nothing happened, and nothing is named; but for the position, which says that something has.
+    let (_, present, end) = hear(|| vec![info(Info::SyncInfoRefreshPresent { cookie: None, done: true })]).await;
+    assert!(present == nothing && end.is_ok(), "{present:?}");
+    let (_, present, end) = hear(|| vec![all_left(true)]).await;
+    assert!(present == some(&[]) && end.is_ok(), "{present:?}");
+    let (_, present, end) = hear(|| vec![deleted(OTHER, b"new"), all_deleted()]).await;
+    assert!(present == nothing && end.is_ok(), "{present:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_say_that_these_are_all_accounts_for_nothing() {
+    for answers in [
+        (|| vec![left(&[UUID]), all_deleted()]) as fn() -> Answers,
+        || vec![all_deleted(), left(&[UUID])],
+        || vec![all_left(true), (person(UUID), state(SyncStateValue::Present, UUID))],
+    ] {
+        let connector = strictly(following(move |_, _| answers()).await);
+        let before = token(&connector).await;
+        let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+        let error = loop {
+            match deliveries.next().await.unwrap() {
+                Ok(delivery) => assert!(delivery.present.is_none_or(|left| left.is_empty()) || delivery.token.is_none()),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::Unexpected);
+        assert!(error.to_string().contains("entries that are left"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_has_to_bring_a_listener_up_to_date_again_is_asked_to() {
+    let asked: Arc<Mutex<Vec<Vec<u8>>>> = Arc::default();
+    let seen = Arc::clone(&asked);
+    let config = following(move |cookie, _| {
+        let mut asked = seen.lock().unwrap();
+        asked.push(cookie.to_vec());
+        let required = (result(LdapResultCode::EsyncRefreshRequired), vec![]);
+        match asked.len() {
+            1 => vec![info(Info::SyncInfoRefreshDelete { cookie: Some(b"new".to_vec()), done: true }), required],
+            2 => {
+                vec![left(&[UUID]), info(Info::SyncInfoRefreshPresent { cookie: Some(b"newer".to_vec()), done: true }), required]
+            }
+            _ => vec![required],
+        }
+    })
+    .await;
+    let connector = strictly(config);
+    let before = token(&connector).await;
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+    for is_left in [false, true] {
+        let delivery = deliveries.next().await.unwrap().unwrap();
+        assert!(delivery.begins && delivery.token.is_some() && delivery.present.is_some() == is_left);
+    }
+    // A refusal right at the beginning is one.
+    assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::TokenExpired);
+    assert_eq!(*asked.lock().unwrap(), [&b"old"[..], b"new", b"newer"]);
+}

@@ -79,6 +79,67 @@ struct Done {
     refresh_deletes: bool,
 }
 
+/// What the refresh stage says of entries that it tells no change of: nothing, or, in the present phase, that they are left.
+#[derive(Default)]
+pub(crate) struct Presence {
+    /// Entries are there whose changes are left out: they must not seem to be gone.
+    left_out: Vec<EntryId>,
+    /// Whether anything was named.
+    named: bool,
+    /// Whether some entry was said to be there and as it was.
+    said: bool,
+    /// Whether the server said that the present phase is over.
+    ended: bool,
+}
+
+impl Presence {
+    /// The server names an entry, or several.
+    pub(crate) fn name(&mut self) {
+        self.named = true;
+    }
+
+    /// Entries are there, and as they were. Gives how they are called.
+    pub(crate) fn say(&mut self, subject: &Subject, ids: &[EntryId]) -> Vec<Box<str>> {
+        self.said = true;
+        ids.iter().map(|id| subject.called(*id)).collect()
+    }
+
+    /// An entry is there, and its change is left out.
+    pub(crate) fn leave_out(&mut self, id: EntryId) {
+        self.left_out.push(id);
+    }
+
+    /// A phase is over.
+    pub(crate) fn end_phase(&mut self, present: bool) {
+        self.ended |= present;
+    }
+
+    /// The refresh stage is over. Where it accounts for every entry, gives the last ones that are left. `deletes` is whether the server
+    /// says at last that it has named all that are gone, `moved` whether its position is another one now.
+    pub(crate) async fn end(
+        &mut self,
+        pool: &Arc<Pool>,
+        subject: &Subject,
+        deletes: bool,
+        moved: bool,
+    ) -> Result<Option<Vec<Box<str>>>> {
+        let accounts = !deletes || self.ended;
+        if self.said && !accounts {
+            let server = pool.config().server();
+            let message = format!("{server} names entries that are left, and does not say that they are all");
+            return Err(Error::new(ErrorKind::Unexpected, message));
+        }
+        // Where nothing has happened, nothing is named: that is not the same as nothing being left.
+        if !accounts || !(self.named || moved) {
+            return Ok(None);
+        }
+        if !pool.config().allow_empty && !subject.is_visible(pool).await? {
+            return Err(nothing_left());
+        }
+        Ok(Some(std::mem::take(&mut self.left_out).into_iter().map(|id| subject.called(id)).collect()))
+    }
+}
+
 /// A refresh on its way.
 pub(crate) struct Refresh {
     pool: Arc<Pool>,
@@ -87,14 +148,7 @@ pub(crate) struct Refresh {
     cookie: Vec<u8>,
     new_cookie: bool,
     lease: Option<Lease>,
-    /// Entries are there whose changes are left out: they must not seem to be gone.
-    left_out: Vec<Box<str>>,
-    /// Whether anything was named.
-    named: bool,
-    /// Whether some entry was said to be there and as it was.
-    present: bool,
-    /// Whether the server said that the present phase is over.
-    present_ended: bool,
+    presence: Presence,
     below: Below,
     /// What comes last, once the server has said that it was all.
     last: Option<Vec<SyncEvent>>,
@@ -108,10 +162,7 @@ impl Refresh {
             cookie,
             new_cookie: false,
             lease: None,
-            left_out: Vec::new(),
-            named: false,
-            present: false,
-            present_ended: false,
+            presence: Presence::default(),
             below: Below::default(),
             last: None,
         }
@@ -169,7 +220,7 @@ impl Refresh {
             answer::ENTRY => {
                 let state =
                     sync_state(&message).map_err(|_| not_ldap(lease.server()))?.ok_or_else(|| not_ldap(lease.server()))?;
-                self.named = true;
+                self.presence.name();
                 self.keep(state.cookie);
                 match state.kind {
                     StateKind::Present => self.present(&[state.id], events),
@@ -186,7 +237,7 @@ impl Refresh {
                                 let change = self.subject.deleted(self.subject.called(state.id));
                                 events.push(Ok(SyncEvent::Change(change, None)));
                             }
-                            Changed::Ignored | Changed::Foreign => self.left_out.push(self.subject.called(state.id)),
+                            Changed::Ignored | Changed::Foreign => self.presence.leave_out(state.id),
                         }
                     }
                 }
@@ -195,10 +246,10 @@ impl Refresh {
                 Some(Info::NewCookie(cookie)) => self.keep(Some(cookie)),
                 Some(Info::PhaseEnd { present, cookie, .. }) => {
                     self.keep(cookie);
-                    self.present_ended |= present;
+                    self.presence.end_phase(present);
                 }
                 Some(Info::Identifiers { deleted, cookie, ids }) => {
-                    self.named = true;
+                    self.presence.name();
                     self.keep(cookie);
                     if deleted { self.gone(ids, events).await? } else { self.present(&ids, events) }
                 }
@@ -211,8 +262,7 @@ impl Refresh {
     }
 
     fn present(&mut self, ids: &[EntryId], events: &mut Vec<Result<SyncEvent>>) {
-        self.present = true;
-        events.push(Ok(SyncEvent::Present(ids.iter().map(|id| self.subject.called(*id)).collect())));
+        events.push(Ok(SyncEvent::Present(self.presence.say(&self.subject, ids))));
     }
 
     async fn gone(&mut self, ids: Vec<EntryId>, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
@@ -240,19 +290,8 @@ impl Refresh {
             return Err(expired("the server does not know the position"));
         }
         self.keep(done.cookie);
-        let accounted = !done.refresh_deletes || self.present_ended;
-        if self.present && !accounted {
-            let message = format!("{server} names entries that are left, and does not say that they are all");
-            return Err(Error::new(ErrorKind::Unexpected, message));
-        }
-        let mut last = Vec::new();
-        // Where nothing has happened, nothing is named: that is not the same as nothing being left.
-        if accounted && (self.named || self.new_cookie) {
-            if !self.pool.config().allow_empty && !self.subject.is_visible(&self.pool).await? {
-                return Err(nothing_left());
-            }
-            last.push(SyncEvent::Present(std::mem::take(&mut self.left_out)));
-        }
+        let left = self.presence.end(&self.pool, &self.subject, done.refresh_deletes, self.new_cookie).await?;
+        let mut last: Vec<_> = left.map(SyncEvent::Present).into_iter().collect();
         last.push(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone()))));
         Ok(last)
     }

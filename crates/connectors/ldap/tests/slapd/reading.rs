@@ -95,3 +95,29 @@ pub async fn changes(connector: &Ldap, class: &str, after: &Token) -> Changes {
     }
     changes
 }
+
+/// Listens until there is a position again, or an error.
+pub async fn pushed(connector: &Ldap, after: &Token) -> Changes {
+    let mut told = Changes::default();
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(after.clone()));
+    while told.end.is_none() && told.errors.is_empty() {
+        match deliveries.next().await.unwrap() {
+            Ok(delivery) => {
+                if delivery.begins {
+                    told = Changes::default();
+                }
+                match &delivery.changes {
+                    Ok(changes) => told.changes.extend(changes.iter().cloned()),
+                    Err(error) => panic!("{error}"),
+                }
+                if let Some(identifiers) = &delivery.present {
+                    told.present.get_or_insert_default().extend(identifiers.iter().map(|identifier| identifier.to_string()));
+                }
+                told.end = delivery.token.clone();
+                delivery.acknowledge().await.unwrap();
+            }
+            Err(error) => told.errors.push(error),
+        }
+    }
+    told
+}
