@@ -213,7 +213,7 @@ impl Ldap {
                 }
             };
             let attribute = attribute(class, name)?;
-            if !attribute.equality {
+            if attribute.equality.is_none() {
                 needed.push(modification);
                 continue;
             }
@@ -322,7 +322,7 @@ fn condition(class: &EntryClass, values: &Items) -> Result<Filter> {
     let mut parts = Vec::new();
     for (name, values) in values.iter() {
         let attribute = attribute(class, name)?;
-        let Some(asked_as) = attribute.asked_as.as_ref().filter(|_| attribute.equality) else {
+        let Some(asked_as) = attribute.asked_as.as_ref().filter(|_| attribute.equality.is_some()) else {
             return Err(Error::unsupported(format!("the server cannot compare values of '{name}'")));
         };
         for value in values {

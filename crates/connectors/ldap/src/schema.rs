@@ -12,9 +12,10 @@ use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
 use crate::error::not_ldap;
 use crate::live_sync::syncrepl::{self, Offer};
+use crate::matching::Sameness;
 use crate::message::{Message, Request, Search, answer};
 use crate::root_dse::RootDse;
-use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
+use crate::subschema::{AttributeType, Class, ClassKind, Descriptions, Subschema};
 use crate::value::Form;
 
 /// The name that entries' own names have among their attributes.
@@ -55,17 +56,18 @@ pub(crate) struct Attribute {
     /// What it is called in filters; none where the server cannot be asked for it.
     pub(crate) asked_as: Option<Arc<str>>,
     pub(crate) form: Form,
-    pub(crate) rule: MatchingRule,
     /// Which texts are values of it.
     pub(crate) text: TextSyntax,
     /// Whether it has to be asked for by its name.
     pub(crate) operational: bool,
     /// Whether its values are sent in binary form only.
     pub(crate) in_binary: bool,
-    /// What the server can compare.
-    pub(crate) equality: bool,
+    /// Which values are the same to the server; none where it cannot be asked for a value.
+    pub(crate) equality: Option<Sameness>,
+    /// Which parts of values are; none where it cannot be asked for a part.
+    pub(crate) substring: Option<Sameness>,
+    /// Whether it can be asked for greater and smaller values.
     pub(crate) ordering: bool,
-    pub(crate) substring: bool,
 }
 
 /// Which texts an attribute can have as values, as far as all servers agree.
@@ -194,7 +196,7 @@ impl EntryClass {
         if let Some(name) = builder.attributes.last_mut().filter(|_| subschema.attribute_type("entryDN").is_some()) {
             // The name as an attribute (RFC 5020).
             name.asked_as = Some("entryDN".into());
-            name.equality = true;
+            name.equality = Some(Sameness::Name);
         }
         for (found, required) in subschema.attributes(class) {
             builder.add(found.name(), Some(found), required, None);
@@ -310,7 +312,6 @@ impl Builder<'_> {
         }
         let form = form(name, found, self.config.timestamps);
         let multi_valued = multi_valued.unwrap_or_else(|| found.is_none_or(|found| !found.single_valued));
-        let rule = rule(name, found, form);
         let at = self.attributes.len();
         for known in names() {
             self.by_name.entry(known.to_ascii_lowercase()).or_insert(at);
@@ -325,31 +326,32 @@ impl Builder<'_> {
         };
         definition.multi_valued = multi_valued;
         definition.required = required;
-        definition.matching_rule = rule;
+        definition.matching_rule = rule(name, found, form);
         self.attributes.push(Attribute {
             name: Arc::clone(&definition.name),
             asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
             form,
-            rule,
             text: text_syntax(name, found),
             operational: self.operational,
-            in_binary: found.and_then(|found| found.syntax.as_deref()).is_some_and(is_in_binary),
-            equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
-            ordering: found.is_some_and(|found| found.ordering.is_some()),
-            substring: found.is_some_and(|found| found.substring.is_some()),
+            in_binary: found.is_some_and(is_in_binary),
+            equality: match found {
+                Some(found) => found.equality,
+                None => well_known(name).filter(|_| name != DN).map(|(_, sameness)| sameness),
+            },
+            substring: found.and_then(|found| found.substring),
+            ordering: found.is_some_and(|found| found.ordering),
         });
         self.definitions.push(definition);
     }
 }
 
 /// What is known of an attribute that a server has without publishing it.
-fn well_known(name: &str) -> Option<(Form, MatchingRule)> {
+fn well_known(name: &str) -> Option<(Form, Sameness)> {
     Some(match name.to_ascii_lowercase().as_str() {
-        DN => (Form::Name, MatchingRule::DistinguishedName),
-        "entryuuid" | "ipauniqueid" => (Form::Text, MatchingRule::Uuid),
-        "nsuniqueid" | "guid" => (Form::Text, MatchingRule::StringIgnoreCase),
-        "objectguid" => (Form::Guid, MatchingRule::Uuid),
-        "memberof" => (Form::Name, MatchingRule::DistinguishedName),
+        DN | "memberof" => (Form::Name, Sameness::Name),
+        "entryuuid" | "ipauniqueid" => (Form::Text, Sameness::Uuid),
+        "nsuniqueid" | "guid" => (Form::Text, Sameness::IgnoreCase),
+        "objectguid" => (Form::Guid, Sameness::Uuid),
         _ => return None,
     })
 }
@@ -366,6 +368,7 @@ fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) ->
         Some("24") => Form::Time(timestamps),
         Some("27") => Form::Integer,
         Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40" | "49") => Form::Binary,
+        _ if found.is_some_and(|found| found.is_binary) => Form::Binary,
         _ => Form::Text,
     }
 }
@@ -384,40 +387,27 @@ fn text_syntax(name: &str, found: Option<&AttributeType>) -> TextSyntax {
     }
 }
 
-/// Whether a syntax is one of certificates and the like, whose values have no other form than the binary one.
-fn is_in_binary(syntax: &str) -> bool {
-    matches!(syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1."), Some("8" | "9" | "10" | "49"))
+/// Whether values have no other form than the binary one, as those of certificates.
+fn is_in_binary(found: &AttributeType) -> bool {
+    let syntax = found.syntax.as_deref().unwrap_or_default();
+    found.is_sent_in_binary || matches!(syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1."), Some("8" | "9" | "10" | "49"))
 }
 
-/// When two values are the same, by the equality rule (RFC 4517, 4.2).
+/// When two values are the same: as the server compares them, as far as that is known.
 fn rule(name: &str, found: Option<&AttributeType>, form: Form) -> MatchingRule {
-    if let Some((_, rule)) = well_known(name) {
-        return rule;
+    if let Some((_, sameness)) = well_known(name) {
+        return sameness.rule();
     }
     match form {
-        Form::Name => return MatchingRule::DistinguishedName,
-        Form::Guid => return MatchingRule::Uuid,
-        Form::Text => {}
-        _ => return MatchingRule::Exact,
-    }
-    match found.and_then(|found| found.equality.as_deref()).unwrap_or_default() {
-        "caseIgnoreMatch"
-        | "caseIgnoreIA5Match"
-        | "caseIgnoreListMatch"
-        | "telephoneNumberMatch"
-        | "objectIdentifierMatch"
-        | "2.5.13.2"
-        | "1.3.6.1.4.1.1466.109.114.2"
-        | "2.5.13.11"
-        | "2.5.13.20"
-        | "2.5.13.0" => MatchingRule::StringIgnoreCase,
-        "UUIDMatch" | "1.3.6.1.1.16.2" => MatchingRule::Uuid,
+        Form::Name => MatchingRule::DistinguishedName,
+        Form::Guid => MatchingRule::Uuid,
+        Form::Text => found.and_then(|found| found.equality).map_or(MatchingRule::Exact, Sameness::rule),
         _ => MatchingRule::Exact,
     }
 }
 
 async fn read_subschema(pool: &Arc<Pool>, name: &str) -> Result<Subschema> {
-    let request = Request::Search(Search::entry(name, &["attributeTypes", "objectClasses"]));
+    let request = Request::Search(Search::entry(name, &["attributeTypes", "objectClasses", "matchingRules", "ldapSyntaxes"]));
     let mut lease = pool.lease().await?;
     let server = lease.server().to_owned();
     lease.begin(&request, &[]).await?;
@@ -440,9 +430,12 @@ async fn read_subschema(pool: &Arc<Pool>, name: &str) -> Result<Subschema> {
 
 fn parse_subschema(message: &Message) -> Result<Subschema, crate::ber::Malformed> {
     let entry = message.entry()?;
-    let types = entry.values_of("attributeTypes")?;
-    let classes = entry.values_of("objectClasses")?;
-    Ok(Subschema::new(types.into_iter(), classes.into_iter()))
+    Ok(Subschema::new(&Descriptions {
+        attribute_types: entry.values_of("attributeTypes")?,
+        object_classes: entry.values_of("objectClasses")?,
+        matching_rules: entry.values_of("matchingRules")?,
+        ldap_syntaxes: entry.values_of("ldapSyntaxes")?,
+    }))
 }
 
 fn unknown_class(subschema: &Subschema, name: &str) -> Error {
