@@ -55,7 +55,7 @@ impl Provision for Ldap {
             return Err(error);
         }
         if class.is_identified_by_name() {
-            return Ok(text.into());
+            return Ok(class.spelled(text).into());
         }
         match added(class, &answer) {
             Some(identifier) => Ok(identifier),
@@ -110,7 +110,8 @@ impl Provision for Ldap {
         let (Some(rdn), Some(above)) = (new.rdn(), new.parent()) else {
             return Err(Error::invalid_data("an entry cannot be renamed to the root"));
         };
-        let moved = Dn::parse(&old).and_then(|old| old.parent()).is_none_or(|from| from.normal() != above.normal());
+        let schema = &class.subschema;
+        let moved = Dn::parse(&old).and_then(|old| old.parent()).is_none_or(|from| from.normal(schema) != above.normal(schema));
         let request = Request::Rename { dn: old, rdn: rdn.to_text(), superior: moved.then(|| above.to_text()) };
         let answer = write(&self.pool, &request, &[]).await?;
         outcome(&self.pool, &answer)?.check("cannot rename the entry")
@@ -159,7 +160,7 @@ impl Ldap {
     async fn name_of(&self, class: &EntryClass, identifier: &str) -> Result<String> {
         let config = self.config();
         let search = if class.is_identified_by_name() {
-            let mut search = Search::entry(identifier, &["1.1"]);
+            let mut search = Search::entry(class.spelled(identifier.to_owned()), &["1.1"]);
             search.filter = class_filter(config, class);
             search
         } else {

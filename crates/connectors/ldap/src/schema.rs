@@ -4,12 +4,14 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_connector_api::{Error, ErrorKind, Result};
+use tidelock_model::Value;
 use tidelock_model::definition::nearest;
 use tidelock_model::object::{AttributeDefinition, MatchingRule, ObjectClass, Schema, ValueType};
 use tokio::sync::OnceCell;
 
 use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
+use crate::dn::{self, Spelling};
 use crate::error::not_ldap;
 use crate::live_sync::syncrepl::{self, Offer};
 use crate::matching::Sameness;
@@ -25,7 +27,7 @@ pub(crate) const DN: &str = "dn";
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) root: RootDse,
-    pub(crate) subschema: Subschema,
+    pub(crate) subschema: Arc<Subschema>,
     pub(crate) schema: Schema,
     classes: HashMap<Arc<str>, Arc<EntryClass>>,
     /// What the configuration names and the server does not have.
@@ -41,6 +43,8 @@ pub(crate) struct EntryClass {
     /// The attributes, in the order of the definition.
     pub(crate) attributes: Vec<Attribute>,
     by_name: HashMap<String, usize>,
+    /// What names are made of.
+    pub(crate) subschema: Arc<Subschema>,
     /// The names, in lower case, of the structural classes derived from it: an entry that has one is not of this class.
     derived: HashSet<String>,
     /// The names of all classes that an entry of this one has, the most general first.
@@ -99,6 +103,7 @@ impl Directory {
 
     /// The directory that a configuration makes of a server's description.
     pub(crate) fn new(config: &LdapConfig, root: RootDse, subschema: Subschema) -> Result<Self> {
+        let subschema = Arc::new(subschema);
         let mut missing = Vec::new();
         for name in config.operational_attributes.iter().chain((&*config.identifier != DN).then_some(&config.identifier)) {
             if subschema.attribute_type(name).is_none() && well_known(name).is_none() {
@@ -178,7 +183,7 @@ impl Directory {
 }
 
 impl EntryClass {
-    fn new(config: &LdapConfig, subschema: &Subschema, class: &Class, besides: &[&Class]) -> Self {
+    fn new(config: &LdapConfig, subschema: &Arc<Subschema>, class: &Class, besides: &[&Class]) -> Self {
         let mut builder = Builder {
             config,
             attributes: Vec::new(),
@@ -230,6 +235,7 @@ impl EntryClass {
             definition: Arc::new(definition),
             attributes: builder.attributes,
             by_name: builder.by_name,
+            subschema: Arc::clone(subschema),
             has_password: builder.has_password,
             derived: derived.flat_map(|class| class.names.iter().chain([&class.oid])).map(|name| name.to_lowercase()).collect(),
             lineage,
@@ -254,6 +260,24 @@ impl EntryClass {
     /// Whether entries are identified by their names.
     pub(crate) fn is_identified_by_name(&self) -> bool {
         &*self.identifier().name == DN
+    }
+
+    /// How names are spelled: as what they name is identified, where it is identified by its name.
+    pub(crate) fn spelling(&self) -> Spelling {
+        if self.is_identified_by_name() { Spelling::Identifier } else { Spelling::Shown }
+    }
+
+    /// A name in the one spelling that is used.
+    pub(crate) fn spelled(&self, name: String) -> String {
+        dn::spelled(name, &self.subschema, self.spelling())
+    }
+
+    /// A value of an attribute out of its bytes. The error says what it is not.
+    pub(crate) fn read(&self, attribute: &Attribute, bytes: &[u8]) -> Result<Value, &'static str> {
+        match attribute.form.read(bytes)? {
+            Value::String(name) if attribute.form == Form::Name => Ok(Value::string(self.spelled(name.into()))),
+            value => Ok(value),
+        }
     }
 
     /// Whether classes are derived from it, so that not every entry that has it is of it.

@@ -160,7 +160,12 @@ impl Subschema {
 
     /// The attribute type of a name or an object identifier, in any case.
     pub(crate) fn attribute_type(&self, name: &str) -> Option<&AttributeType> {
-        self.types_by_name.get(&name.to_ascii_lowercase()).map(|at| &self.types[*at])
+        // Names of entries are mostly made of attributes in small letters.
+        let at = match name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+            true => self.types_by_name.get(&name.to_ascii_lowercase()),
+            false => self.types_by_name.get(name),
+        };
+        at.map(|at| &self.types[*at])
     }
 
     /// A class and those that it is derived from, itself first. Ends where a schema goes in circles.

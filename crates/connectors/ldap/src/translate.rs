@@ -7,7 +7,7 @@ use tidelock_model::filter::{BoundFilter, Comparison, Condition};
 use tidelock_model::object::MatchingRule;
 use tidelock_model::{Timestamp, Value};
 
-use crate::dn::Dn;
+use crate::dn::{Dn, has_case};
 use crate::filter::Filter;
 use crate::matching::{Finds, Sameness};
 use crate::schema::{Attribute, EntryClass, TextSyntax};
@@ -117,7 +117,7 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
                 return translated(any_of(moments?), false, true);
             }
             let found: Option<Vec<bool>> =
-                values.iter().map(|value| is_exact(attribute, attribute.equality?, rule, value)).collect();
+                values.iter().map(|value| is_exact(class, attribute, attribute.equality?, rule, value)).collect();
             let equal = |value| attribute.form.write(value).map(|value| Filter::equal(name, value));
             let decided = values.iter().all(|value| is_legal(class, attribute, value));
             let exact = found?.iter().all(|exact| *exact);
@@ -134,7 +134,7 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
                 return translated(Filter::Present(name.to_owned()), !whole, true);
             }
             let sameness = if whole { attribute.equality? } else { attribute.substring? };
-            let exact = is_exact(attribute, sameness, rule, &value)?;
+            let exact = is_exact(class, attribute, sameness, rule, &value)?;
             let decided = is_legal(class, attribute, &value);
             let text = text.as_bytes().to_vec();
             if whole {
@@ -152,8 +152,10 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
 }
 
 /// Whether the server finds exactly what is meant by a value, or more. None where it may find less.
-fn is_exact(attribute: &Attribute, sameness: Sameness, rule: MatchingRule, value: &Value) -> Option<bool> {
+fn is_exact(class: &EntryClass, attribute: &Attribute, sameness: Sameness, rule: MatchingRule, value: &Value) -> Option<bool> {
     match value {
+        // We have it in small letters, and the server may mind.
+        Value::String(name) if rule == MatchingRule::DistinguishedName && has_case(name, &class.subschema) => None,
         Value::String(text) => match sameness.finds(rule) {
             // It takes one space for as good as two, and we do not.
             Finds::Same => Some(!matches!(sameness, Sameness::IgnoreCase | Sameness::ExactCase) || !text.contains(' ')),
@@ -214,8 +216,7 @@ fn is_legal(class: &EntryClass, attribute: &Attribute, value: &Value) -> bool {
             groups == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
         }
         TextSyntax::Name => {
-            let known =
-                |name: Dn| name.rdns().iter().flat_map(|rdn| rdn.pairs()).all(|(name, _)| class.attribute(name).is_some());
+            let known = |name: Dn| name.pairs().all(|(name, _)| class.subschema.attribute_type(name).is_some());
             is_plain(text) && Dn::parse(text).is_some_and(known)
         }
         TextSyntax::Other => false,

@@ -448,6 +448,45 @@ async fn values_are_the_same_where_the_servers_rules_say_so() {
 }
 
 #[tokio::test]
+async fn an_entry_is_found_by_every_spelling_of_its_name_and_no_other_is() {
+    let mut ldif = String::new();
+    for name in ["badge=Ab", "badge=AB", "tag=ab", "cn=Ann  Lee+tag=X", "2.5.4.3=Smith\\, Bob+sn=b"] {
+        let attributes = "objectClass: inetOrgPerson\nobjectClass: badged\nsn: b\ncn: c\nbadge: x";
+        writeln!(ldif, "dn: {name},ou=people,{SUFFIX}\n{attributes}\n").unwrap();
+    }
+    let server = Slapd::with(Setup { global: BADGES, ..Setup::default() }, "");
+    server.add(&ldif);
+    let mut config = server.config();
+    config.identifier = "dn".into();
+    let connector = Ldap::new(config);
+    let class = connector.schema().await.unwrap().class("inetOrgPerson").unwrap().clone();
+    let objects = search(&connector, people_request()).await.objects;
+    let mut kept: Vec<String> =
+        objects.iter().map(|object| class.normalize_identifier(&object.identifier).into_owned()).collect();
+    kept.sort();
+    let names = ["badge=\\41\\42", "badge=\\41b", "badge=ab", "badge=\\58+cn=ann lee", "cn=smith\\, bob+sn=b"];
+    let mut expected = names.map(|name| format!("{name},ou=people,{SUFFIX}"));
+    expected.sort();
+    assert_eq!(kept, expected);
+    let others = ["tag = A\\42", "badge=A\\62", "1.1.2.2=#04026162", "commonName=\"ANN Lee\" + badge=X", "sn=B+CN=smith\\2C bob"];
+    let wrong = ["badge=aB", "badge=x+cn=ann lee", "cn=annlee+badge=X"];
+    let asked: Vec<_> =
+        others.iter().chain(&wrong).map(|name| format!("{name};organizationalUnitName=PEOPLE,{SUFFIX}")).collect();
+    let asked: Vec<&str> = asked.iter().chain(&kept).map(String::as_str).collect();
+    let found = connector.get_many("inetOrgPerson", &asked).await.unwrap();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|found| found.unwrap().map(|object| class.normalize_identifier(&object.identifier).into_owned()))
+        .collect();
+    assert_eq!(
+        found[..5].iter().flatten().collect::<Vec<_>>(),
+        names.map(|name| format!("{name},ou=people,{SUFFIX}")).iter().collect::<Vec<_>>()
+    );
+    assert_eq!(found[5..8], [None, None, None]);
+    assert_eq!(found[8..].iter().flatten().collect::<Vec<_>>(), kept.iter().collect::<Vec<_>>());
+}
+
+#[tokio::test]
 async fn many_are_looked_up_in_the_order_asked_for() {
     let server = Slapd::with(Setup::default(), &people(0..350));
     let connector = server.connector();

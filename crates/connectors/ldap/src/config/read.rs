@@ -253,7 +253,7 @@ impl<'a> Reader<'a> {
         }
         for modifier in modifiers.into_iter().flat_map(|property| &property.values) {
             match Dn::parse(modifier.value.trim()) {
-                Some(name) => config.ignored_modifiers.push(name.normal().into()),
+                Some(name) => config.ignored_modifiers.push(name.to_text().into()),
                 None => self.check_dn("modifiersNamesToFilterOut", &modifier.value, &modifier.place),
             }
         }
