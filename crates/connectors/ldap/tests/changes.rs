@@ -267,6 +267,48 @@ async fn what_is_below_an_entry_that_is_renamed_or_moved_has_changed() {
 }
 
 #[tokio::test]
+async fn what_is_below_an_entry_that_is_called_what_it_was_has_not_changed() {
+    let inner = people_in("inner", 3..5) + &people_in("deep,ou=inner", 5..6);
+    let inner = inner.replace("sn:", "modifyTimestamp: 20200101000000Z\nsn:");
+    let units = unit("inner", "people") + &unit("deep", "inner,ou=people");
+    let server = Slapd::with(Setup::default(), &(people(0..1) + &units + &inner));
+    let mut config = by_stamps(server.config());
+    config.comparison_interval = Duration::ZERO;
+    let connector = Ldap::new(config);
+    let mut after = token(&connector).await;
+    let mut follow = async |change: &str| {
+        server.modify(change);
+        let found = changes(&connector, PERSON, &after).await;
+        after = found.end.clone().unwrap_or_else(|| panic!("{change} {:?}", found.errors));
+        let mut shown = found.shown();
+        // A unit that has just become one may have what has come below it told again.
+        shown.dedup();
+        shown
+    };
+    let describe_unit =
+        |dn: &str, text: &str| format!("dn: {dn}\nchangetype: modify\nreplace: description\ndescription: {text}\n");
+    let rename = |dn: &str, rdn: &str| format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n");
+    let people = format!("ou=people,{SUFFIX}");
+    let all = |above: &str| ["uid=u3", "uid=u4", "uid=u5,ou=deep"].map(|name| format!("{name},{above},{people}")).to_vec();
+    assert_eq!(follow(&describe_unit(&people, "all of them")).await, [""; 0]);
+    assert_eq!(follow(&describe_unit(&format!("ou=inner,{people}"), "some")).await, [""; 0]);
+    assert_eq!(follow(&rename(&format!("ou=inner,{people}"), "ou=Other")).await, all("ou=Other"));
+    // It is called so by now, and so is what is below it.
+    assert_eq!(follow(&describe_unit(&format!("ou=other,{people}"), "the same")).await, [""; 0]);
+    assert_eq!(follow(&describe_unit(&format!("ou=deep,ou=other,{people}"), "deeper")).await, [""; 0]);
+    assert_eq!(follow(&rename(&format!("ou=other,{people}"), "ou=inner")).await, all("ou=inner"));
+    assert_eq!(follow(&moved(&format!("ou=deep,ou=inner,{people}"), &people)).await, [format!("uid=u5,ou=deep,{people}")]);
+    // One that nobody watches while it has nothing below it is not believed to be called what it was.
+    assert_eq!(follow(&moved(&format!("uid=u5,ou=deep,{people}"), &people)).await, [format!("uid=u5,{people}")]);
+    assert_eq!(follow(&rename(&format!("ou=deep,{people}"), "ou=else")).await, [""; 0]);
+    assert_eq!(
+        follow(&moved(&format!("uid=u5,{people}"), &format!("ou=else,{people}"))).await,
+        [format!("uid=u5,ou=else,{people}")]
+    );
+    assert_eq!(follow(&rename(&format!("ou=else,{people}"), "ou=deep")).await, [format!("uid=u5,ou=deep,{people}")]);
+}
+
+#[tokio::test]
 async fn what_is_taken_out_of_reach_with_an_entry_above_is_gone() {
     let server = Slapd::with(Setup::default(), &(unit("inner", "people") + &people(0..1) + &people_in("inner", 3..5)));
     let mut config = server.config();

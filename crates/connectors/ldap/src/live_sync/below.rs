@@ -1,7 +1,7 @@
 //! What is below entries that have changed.
 //!
-//! When an entry is renamed or moved, so is everything below it, and no server says so. Nobody here knows what the entry was called
-//! before; so whatever is below one that has changed is read again.
+//! When an entry is renamed or moved, so is everything below it, and no server says so. So what is below one that has changed is read
+//! again, unless it is known that it is called what it was (see `names`).
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
