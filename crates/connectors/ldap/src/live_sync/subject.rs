@@ -45,7 +45,7 @@ pub(crate) enum Changed {
     Object(ResourceObject),
     /// An object that cannot be read.
     Failed(Error),
-    /// Its last change was made by one whose changes are left out.
+    /// The one change that it tells of was made by one whose changes are left out.
     Ignored,
     /// It is of no class that concerns us.
     Foreign,
@@ -151,7 +151,7 @@ impl Subject {
         is_any_visible(pool, config.synchronized(), filter(config, self.class.as_deref())).await
     }
 
-    /// Makes an object of an entry that has changed.
+    /// Makes an object of an entry, unless the one change that it tells of is one of those that are left out.
     pub(crate) async fn read(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
         if self.is_ignored(pool.config(), message)? { Ok(Changed::Ignored) } else { self.make(pool, message).await }
     }

@@ -193,7 +193,7 @@ impl Scan {
         if self.names.look(&self.pool, &self.subject, message)? {
             self.below.look(self.pool.config(), message)?;
         }
-        match self.subject.read(&self.pool, message).await? {
+        match self.subject.make(&self.pool, message).await? {
             Changed::Object(object) => {
                 let change = full(object);
                 self.told(&change);
