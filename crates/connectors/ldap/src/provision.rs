@@ -153,7 +153,13 @@ impl Ldap {
     async fn tell_password(&self, dn: &str, password: &Password) -> Result<()> {
         let request = Request::Extended { oid: oid::PASSWORD_MODIFY, value: Some(password_value(dn, password)) };
         let answer = write(&self.pool, &request, &[]).await?;
-        outcome(&self.pool, &answer)?.check("cannot set the password")
+        let outcome = outcome(&self.pool, &answer)?;
+        if outcome.code == code::CONFIDENTIALITY {
+            let message =
+                "the server sets passwords over encrypted connections only; set 'connectionSecurity' to ssl or starttls";
+            return Err(Error::config(format!("cannot set the password: {message}")));
+        }
+        outcome.check("cannot set the password")
     }
 
     /// The distinguished name of an object.
