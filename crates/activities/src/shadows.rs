@@ -98,6 +98,7 @@ async fn look_after(part: &Part, shadows: Vec<StoredShadow>) -> Result<Result<Ve
     };
     for (at, found) in at.into_iter().zip(found) {
         missed[at].trace = match found {
+            Ok(Some(object)) if is_double(part, &missed[at].stored, &object).await? => Trace::Double,
             Ok(Some(_)) => Trace::There,
             Ok(None) => Trace::Gone,
             Err(error) => {
@@ -107,6 +108,17 @@ async fn look_after(part: &Part, shadows: Vec<StoredShadow>) -> Result<Result<Ve
         };
     }
     Ok(Ok(missed))
+}
+
+/// Whether another living shadow stands for the object of a shadow, under the identifier that its resource gives it by now.
+async fn is_double(part: &Part, stored: &StoredShadow, object: &ResourceObject) -> Result<bool, RunError> {
+    let Some(class) = part.policy.schema.class(&object.class) else { return Ok(false) };
+    let identifier = class.normalize_identifier(&object.identifier);
+    if *identifier == *stored.shadow.identifier {
+        return Ok(false);
+    }
+    let known = part.engine.repo.look_up(&stored.shadow.resource, &class.name, vec![identifier.into()]).await?;
+    Ok(known.into_iter().flatten().any(|other| other.key != stored.key))
 }
 
 /// Reads the objects of shadows on the resource, in the same order. One that cannot be read is an error of its own.

@@ -5,10 +5,13 @@
 mod support;
 
 use expect_test::expect;
-use support::{ALL, World, activity, import, reconciliation, summary, task, work};
+use std::sync::Arc;
+
+use support::{ALL, CLASS, RESOURCE, World, activity, import, reconciliation, summary, task, work};
 use tidelock_activities::{Mode, Options};
-use tidelock_connector_api::ErrorKind;
-use tidelock_connector_api::memory::{Call, Faults};
+use tidelock_connector_api::memory::{Call, Faults, Memory};
+use tidelock_connector_api::{Connector, ErrorKind, ObjectStream, Result, SearchRequest, async_trait};
+use tidelock_model::object::{ResourceObject, Schema};
 
 fn in_mode(mode: Mode) -> Options {
     Options { mode: Some(mode), ..Options::default() }
@@ -208,4 +211,53 @@ async fn a_cleanup_says_how_old() {
           add 'interval', such as P30D: shadows that were not met for so long are looked after
     "#]]
     .assert_eq(&found);
+}
+
+/// A resource that once identified `a` by `old-a`, and still understands that.
+struct Renamed(Memory);
+
+#[async_trait]
+impl Connector for Renamed {
+    async fn schema(&self) -> Result<Schema> {
+        self.0.schema().await
+    }
+
+    fn search(&self, request: SearchRequest) -> ObjectStream<'_> {
+        self.0.search(request)
+    }
+
+    async fn get_many(&self, class: &str, identifiers: &[&str]) -> Result<Vec<Result<Option<ResourceObject>>>> {
+        let identifiers: Vec<_> = identifiers.iter().map(|known| known.strip_prefix("old-").unwrap_or(known)).collect();
+        self.0.get_many(class, &identifiers).await
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_identified_otherwise_than_it_was_keeps_one_shadow_and_its_owner() {
+    let schema = Schema::default().with_class(CLASS, "uid", &["uid", "number", "mail", "unit", "kind"]);
+    let resource = Memory::new(schema);
+    let repo = Arc::new(tidelock_repo::memory::Memory::new());
+    let world = World::around(RESOURCE, repo, resource.clone(), Arc::new(Renamed(resource)));
+    world.put("old-a", "number=1");
+    world.put("old-b", "number=2");
+    world.run(&import(), &Options::default()).await;
+    for uid in ["a", "b"] {
+        world.remove(&format!("old-{uid}"));
+    }
+    // Nobody has met them under their new identifiers yet.
+    world.put("a", "number=1");
+    world.put("b", "number=2");
+    world.run(&cleanup("PT0S"), &Options::default()).await;
+    assert!(!world.dump().await.contains("dead"), "{}", world.dump().await);
+    let report = world.run(&reconciliation(), &Options::default()).await;
+    assert_eq!(report.progress.failure, 0, "{}", summary(&report));
+    expect![[r#"
+        user old-a v1 {"name":"old-a","employeeNumber":"1"}
+        user old-b v1 {"name":"old-b","employeeNumber":"2"}
+        shadow a account/default linked -> old-a {"uid":"a"} ["success"]
+        shadow b account/default linked -> old-b {"uid":"b"} ["success"]
+        shadow old-a dead account/default deleted -> old-a {"uid":"old-a"} ["success"]
+        shadow old-b dead account/default deleted -> old-b {"uid":"old-b"} ["success"]
+    "#]]
+    .assert_eq(&world.dump().await);
 }

@@ -44,7 +44,7 @@ pub(crate) async fn decide(part: &Part, given: Circumstances<'_>, shadows: &[Mis
                 bury(&mut writer, stored, has_other, given.refused);
                 died.push(stored.key);
             }
-            Trace::Gone => clean_up(&mut writer, stored, given.refused),
+            Trace::Gone | Trace::Double => clean_up(&mut writer, stored, given.refused),
             Trace::There => pass_over(&mut writer, stored, Exclusion::SynchronizationNotNeeded),
             Trace::NotMeant => pass_over(&mut writer, stored, Exclusion::NotApplicableForTask),
             Trace::Unknown(error) => {

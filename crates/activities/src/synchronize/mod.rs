@@ -45,6 +45,8 @@ pub(crate) enum Trace {
     Gone,
     /// All of it: it is there.
     There,
+    /// It is there, and another shadow stands for it: its resource identifies it otherwise than it did.
+    Double,
     /// It cannot be said.
     Unknown(ItemError),
     /// The shadow is not one of those that are meant.

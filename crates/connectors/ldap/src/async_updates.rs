@@ -252,7 +252,12 @@ impl Listener {
                     StateKind::Deleted => self.gone(vec![state.id]).await?,
                     StateKind::Changed => {
                         self.below.look(self.pool.config(), message)?;
-                        match self.subject.read(&self.pool, message).await? {
+                        let changed = match self.stage {
+                            Stage::Persist => self.subject.read(&self.pool, message).await?,
+                            // Several changes of an entry may have gathered, of which only the last one is named after somebody.
+                            Stage::Begin | Stage::Refresh => self.subject.make(&self.pool, message).await?,
+                        };
+                        match changed {
                             Changed::Object(object) => {
                                 self.subject.check(&object, state.id)?;
                                 self.changes.push(full(object));

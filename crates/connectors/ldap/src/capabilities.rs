@@ -109,10 +109,21 @@ async fn base(pool: &Arc<Pool>, config: &LdapConfig) -> Finding {
 
 fn schema(directory: &Directory) -> Finding {
     let of = |kind| directory.subschema.classes().iter().filter(|class| class.kind == kind).count();
-    let mut found = format!("{} structural and {} auxiliary classes", of(ClassKind::Structural), of(ClassKind::Auxiliary));
-    match directory.subschema.skipped {
+    let schema = &directory.subschema;
+    let mut found = format!(
+        "{} structural and {} auxiliary classes, {} matching rules, {} syntaxes",
+        of(ClassKind::Structural),
+        of(ClassKind::Auxiliary),
+        schema.rules,
+        schema.syntaxes
+    );
+    match schema.skipped {
         0 => {}
         skipped => found.push_str(&format!("; {skipped} descriptions cannot be understood")),
+    }
+    match schema.unknown_rules.as_slice() {
+        [] => {}
+        unknown => found.push_str(&format!("; filters are not asked by rules that are not known: {}", unknown.join(", "))),
     }
     Finding::new("schema", found)
 }

@@ -73,7 +73,7 @@ impl EntryReader {
         let Ok(dn) = std::str::from_utf8(entry.dn) else {
             return Ok(Read::Failed(Error::invalid_data("an entry: its name is not text in UTF-8")));
         };
-        let dn: Box<str> = crate::dn::canonical(dn.to_owned()).into();
+        let dn: Box<str> = class.spelled(dn.to_owned()).into();
         let mut found: Vec<(usize, Values)> = Vec::with_capacity(class.attributes.len().min(32));
         let mut ranges = Vec::new();
         let mut wrong = None;
@@ -85,7 +85,7 @@ impl EntryReader {
             let attribute = &class.attributes[at];
             let mut values = Values::new();
             while let Some(bytes) = raw.next()? {
-                match attribute.form.read(bytes) {
+                match class.read(attribute, bytes) {
                     Ok(value) => values.push(value),
                     Err(expected) => wrong = Some((at, expected)),
                 }

@@ -17,6 +17,7 @@ mod error;
 mod filter;
 mod live_sync;
 mod lookup;
+mod matching;
 mod message;
 mod provision;
 mod root_dse;

@@ -100,13 +100,14 @@ async fn by_attribute(pool: &Arc<Pool>, class: &Arc<EntryClass>, identifiers: &[
 async fn by_name(pool: &Arc<Pool>, class: &Arc<EntryClass>, name: &str) -> Result<Lookup> {
     let config = pool.config();
     let base = Dn::parse(&config.base_context);
-    match (Dn::parse(name), base) {
-        (Some(name), Some(base)) if name.is_within(&base) => {}
+    let name = match (Dn::parse(name), base) {
+        (Some(name), Some(base)) if name.is_within(&base, &class.subschema) => name,
         // An entry elsewhere is none of ours.
         _ => return Ok(Ok(None)),
-    }
+    };
     let search = Search {
-        base: name.to_owned(),
+        // Not every server understands every spelling.
+        base: name.spelled(&class.subschema, class.spelling()),
         scope: Scope::Base,
         filter: class_filter(config, class),
         attributes: class.requested(),

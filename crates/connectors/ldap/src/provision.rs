@@ -55,7 +55,7 @@ impl Provision for Ldap {
             return Err(error);
         }
         if class.is_identified_by_name() {
-            return Ok(text.into());
+            return Ok(class.spelled(text).into());
         }
         match added(class, &answer) {
             Some(identifier) => Ok(identifier),
@@ -110,7 +110,8 @@ impl Provision for Ldap {
         let (Some(rdn), Some(above)) = (new.rdn(), new.parent()) else {
             return Err(Error::invalid_data("an entry cannot be renamed to the root"));
         };
-        let moved = Dn::parse(&old).and_then(|old| old.parent()).is_none_or(|from| from.normal() != above.normal());
+        let schema = &class.subschema;
+        let moved = Dn::parse(&old).and_then(|old| old.parent()).is_none_or(|from| from.normal(schema) != above.normal(schema));
         let request = Request::Rename { dn: old, rdn: rdn.to_text(), superior: moved.then(|| above.to_text()) };
         let answer = write(&self.pool, &request, &[]).await?;
         outcome(&self.pool, &answer)?.check("cannot rename the entry")
@@ -152,14 +153,20 @@ impl Ldap {
     async fn tell_password(&self, dn: &str, password: &Password) -> Result<()> {
         let request = Request::Extended { oid: oid::PASSWORD_MODIFY, value: Some(password_value(dn, password)) };
         let answer = write(&self.pool, &request, &[]).await?;
-        outcome(&self.pool, &answer)?.check("cannot set the password")
+        let outcome = outcome(&self.pool, &answer)?;
+        if outcome.code == code::CONFIDENTIALITY {
+            let message =
+                "the server sets passwords over encrypted connections only; set 'connectionSecurity' to ssl or starttls";
+            return Err(Error::config(format!("cannot set the password: {message}")));
+        }
+        outcome.check("cannot set the password")
     }
 
     /// The distinguished name of an object.
     async fn name_of(&self, class: &EntryClass, identifier: &str) -> Result<String> {
         let config = self.config();
         let search = if class.is_identified_by_name() {
-            let mut search = Search::entry(identifier, &["1.1"]);
+            let mut search = Search::entry(class.spelled(identifier.to_owned()), &["1.1"]);
             search.filter = class_filter(config, class);
             search
         } else {
@@ -213,7 +220,7 @@ impl Ldap {
                 }
             };
             let attribute = attribute(class, name)?;
-            if !attribute.equality {
+            if attribute.equality.is_none() {
                 needed.push(modification);
                 continue;
             }
@@ -322,7 +329,7 @@ fn condition(class: &EntryClass, values: &Items) -> Result<Filter> {
     let mut parts = Vec::new();
     for (name, values) in values.iter() {
         let attribute = attribute(class, name)?;
-        let Some(asked_as) = attribute.asked_as.as_ref().filter(|_| attribute.equality) else {
+        let Some(asked_as) = attribute.asked_as.as_ref().filter(|_| attribute.equality.is_some()) else {
             return Err(Error::unsupported(format!("the server cannot compare values of '{name}'")));
         };
         for value in values {

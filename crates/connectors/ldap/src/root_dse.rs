@@ -9,6 +9,7 @@ use crate::client::Pool;
 use crate::dn::Dn;
 use crate::error::not_ldap;
 use crate::message::{Message, Request, Search, answer, oid};
+use crate::subschema::Subschema;
 
 /// What we call OpenLDAP, which does not say it itself.
 const OPENLDAP: &str = "OpenLDAP";
@@ -71,10 +72,10 @@ impl RootDse {
         self.vendor.iter().any(|vendor| vendor == "389 Project")
     }
 
-    /// The naming context that a name is in, by its spelling.
-    pub(crate) fn context_of(&self, name: &str) -> Option<&str> {
+    /// The naming context that a name is in.
+    pub(crate) fn context_of(&self, name: &str, schema: &Subschema) -> Option<&str> {
         let name = Dn::parse(name)?;
-        let within = |context: &&String| Dn::parse(context).is_some_and(|context| name.is_within(&context));
+        let within = |context: &&String| Dn::parse(context).is_some_and(|context| name.is_within(&context, schema));
         self.naming_contexts.iter().filter(within).max_by_key(|context| context.len()).map(String::as_str)
     }
 

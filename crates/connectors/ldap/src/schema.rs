@@ -4,17 +4,20 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tidelock_connector_api::{Error, ErrorKind, Result};
+use tidelock_model::Value;
 use tidelock_model::definition::nearest;
 use tidelock_model::object::{AttributeDefinition, MatchingRule, ObjectClass, Schema, ValueType};
 use tokio::sync::OnceCell;
 
 use crate::client::Pool;
 use crate::config::{LdapConfig, TimestampForm};
+use crate::dn::{self, Spelling};
 use crate::error::not_ldap;
 use crate::live_sync::syncrepl::{self, Offer};
+use crate::matching::Sameness;
 use crate::message::{Message, Request, Search, answer};
 use crate::root_dse::RootDse;
-use crate::subschema::{AttributeType, Class, ClassKind, Subschema};
+use crate::subschema::{AttributeType, Class, ClassKind, Descriptions, Subschema};
 use crate::value::Form;
 
 /// The name that entries' own names have among their attributes.
@@ -24,7 +27,7 @@ pub(crate) const DN: &str = "dn";
 #[derive(Debug)]
 pub(crate) struct Directory {
     pub(crate) root: RootDse,
-    pub(crate) subschema: Subschema,
+    pub(crate) subschema: Arc<Subschema>,
     pub(crate) schema: Schema,
     classes: HashMap<Arc<str>, Arc<EntryClass>>,
     /// What the configuration names and the server does not have.
@@ -40,6 +43,8 @@ pub(crate) struct EntryClass {
     /// The attributes, in the order of the definition.
     pub(crate) attributes: Vec<Attribute>,
     by_name: HashMap<String, usize>,
+    /// What names are made of.
+    pub(crate) subschema: Arc<Subschema>,
     /// The names, in lower case, of the structural classes derived from it: an entry that has one is not of this class.
     derived: HashSet<String>,
     /// The names of all classes that an entry of this one has, the most general first.
@@ -55,17 +60,18 @@ pub(crate) struct Attribute {
     /// What it is called in filters; none where the server cannot be asked for it.
     pub(crate) asked_as: Option<Arc<str>>,
     pub(crate) form: Form,
-    pub(crate) rule: MatchingRule,
     /// Which texts are values of it.
     pub(crate) text: TextSyntax,
     /// Whether it has to be asked for by its name.
     pub(crate) operational: bool,
     /// Whether its values are sent in binary form only.
     pub(crate) in_binary: bool,
-    /// What the server can compare.
-    pub(crate) equality: bool,
+    /// Which values are the same to the server; none where it cannot be asked for a value.
+    pub(crate) equality: Option<Sameness>,
+    /// Which parts of values are; none where it cannot be asked for a part.
+    pub(crate) substring: Option<Sameness>,
+    /// Whether it can be asked for greater and smaller values.
     pub(crate) ordering: bool,
-    pub(crate) substring: bool,
 }
 
 /// Which texts an attribute can have as values, as far as all servers agree.
@@ -97,6 +103,7 @@ impl Directory {
 
     /// The directory that a configuration makes of a server's description.
     pub(crate) fn new(config: &LdapConfig, root: RootDse, subschema: Subschema) -> Result<Self> {
+        let subschema = Arc::new(subschema);
         let mut missing = Vec::new();
         for name in config.operational_attributes.iter().chain((&*config.identifier != DN).then_some(&config.identifier)) {
             if subschema.attribute_type(name).is_none() && well_known(name).is_none() {
@@ -176,7 +183,7 @@ impl Directory {
 }
 
 impl EntryClass {
-    fn new(config: &LdapConfig, subschema: &Subschema, class: &Class, besides: &[&Class]) -> Self {
+    fn new(config: &LdapConfig, subschema: &Arc<Subschema>, class: &Class, besides: &[&Class]) -> Self {
         let mut builder = Builder {
             config,
             attributes: Vec::new(),
@@ -194,7 +201,7 @@ impl EntryClass {
         if let Some(name) = builder.attributes.last_mut().filter(|_| subschema.attribute_type("entryDN").is_some()) {
             // The name as an attribute (RFC 5020).
             name.asked_as = Some("entryDN".into());
-            name.equality = true;
+            name.equality = Some(Sameness::Name);
         }
         for (found, required) in subschema.attributes(class) {
             builder.add(found.name(), Some(found), required, None);
@@ -228,6 +235,7 @@ impl EntryClass {
             definition: Arc::new(definition),
             attributes: builder.attributes,
             by_name: builder.by_name,
+            subschema: Arc::clone(subschema),
             has_password: builder.has_password,
             derived: derived.flat_map(|class| class.names.iter().chain([&class.oid])).map(|name| name.to_lowercase()).collect(),
             lineage,
@@ -252,6 +260,24 @@ impl EntryClass {
     /// Whether entries are identified by their names.
     pub(crate) fn is_identified_by_name(&self) -> bool {
         &*self.identifier().name == DN
+    }
+
+    /// How names are spelled: as what they name is identified, where it is identified by its name.
+    pub(crate) fn spelling(&self) -> Spelling {
+        if self.is_identified_by_name() { Spelling::Identifier } else { Spelling::Shown }
+    }
+
+    /// A name in the one spelling that is used.
+    pub(crate) fn spelled(&self, name: String) -> String {
+        dn::spelled(name, &self.subschema, self.spelling())
+    }
+
+    /// A value of an attribute out of its bytes. The error says what it is not.
+    pub(crate) fn read(&self, attribute: &Attribute, bytes: &[u8]) -> Result<Value, &'static str> {
+        match attribute.form.read(bytes)? {
+            Value::String(name) if attribute.form == Form::Name => Ok(Value::string(self.spelled(name.into()))),
+            value => Ok(value),
+        }
     }
 
     /// Whether classes are derived from it, so that not every entry that has it is of it.
@@ -310,7 +336,6 @@ impl Builder<'_> {
         }
         let form = form(name, found, self.config.timestamps);
         let multi_valued = multi_valued.unwrap_or_else(|| found.is_none_or(|found| !found.single_valued));
-        let rule = rule(name, found, form);
         let at = self.attributes.len();
         for known in names() {
             self.by_name.entry(known.to_ascii_lowercase()).or_insert(at);
@@ -325,31 +350,32 @@ impl Builder<'_> {
         };
         definition.multi_valued = multi_valued;
         definition.required = required;
-        definition.matching_rule = rule;
+        definition.matching_rule = rule(name, found, form);
         self.attributes.push(Attribute {
             name: Arc::clone(&definition.name),
             asked_as: (name != DN).then(|| Arc::clone(&definition.name)),
             form,
-            rule,
             text: text_syntax(name, found),
             operational: self.operational,
-            in_binary: found.and_then(|found| found.syntax.as_deref()).is_some_and(is_in_binary),
-            equality: name != DN && found.map_or(well_known(name).is_some(), |found| found.equality.is_some()),
-            ordering: found.is_some_and(|found| found.ordering.is_some()),
-            substring: found.is_some_and(|found| found.substring.is_some()),
+            in_binary: found.is_some_and(is_in_binary),
+            equality: match found {
+                Some(found) => found.equality,
+                None => well_known(name).filter(|_| name != DN).map(|(_, sameness)| sameness),
+            },
+            substring: found.and_then(|found| found.substring),
+            ordering: found.is_some_and(|found| found.ordering),
         });
         self.definitions.push(definition);
     }
 }
 
 /// What is known of an attribute that a server has without publishing it.
-fn well_known(name: &str) -> Option<(Form, MatchingRule)> {
+fn well_known(name: &str) -> Option<(Form, Sameness)> {
     Some(match name.to_ascii_lowercase().as_str() {
-        DN => (Form::Name, MatchingRule::DistinguishedName),
-        "entryuuid" | "ipauniqueid" => (Form::Text, MatchingRule::Uuid),
-        "nsuniqueid" | "guid" => (Form::Text, MatchingRule::StringIgnoreCase),
-        "objectguid" => (Form::Guid, MatchingRule::Uuid),
-        "memberof" => (Form::Name, MatchingRule::DistinguishedName),
+        DN | "memberof" => (Form::Name, Sameness::Name),
+        "entryuuid" | "ipauniqueid" => (Form::Text, Sameness::Uuid),
+        "nsuniqueid" | "guid" => (Form::Text, Sameness::IgnoreCase),
+        "objectguid" => (Form::Guid, Sameness::Uuid),
         _ => return None,
     })
 }
@@ -366,6 +392,7 @@ fn form(name: &str, found: Option<&AttributeType>, timestamps: TimestampForm) ->
         Some("24") => Form::Time(timestamps),
         Some("27") => Form::Integer,
         Some("4" | "5" | "8" | "9" | "10" | "23" | "28" | "40" | "49") => Form::Binary,
+        _ if found.is_some_and(|found| found.is_binary) => Form::Binary,
         _ => Form::Text,
     }
 }
@@ -384,40 +411,27 @@ fn text_syntax(name: &str, found: Option<&AttributeType>) -> TextSyntax {
     }
 }
 
-/// Whether a syntax is one of certificates and the like, whose values have no other form than the binary one.
-fn is_in_binary(syntax: &str) -> bool {
-    matches!(syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1."), Some("8" | "9" | "10" | "49"))
+/// Whether values have no other form than the binary one, as those of certificates.
+fn is_in_binary(found: &AttributeType) -> bool {
+    let syntax = found.syntax.as_deref().unwrap_or_default();
+    found.is_sent_in_binary || matches!(syntax.strip_prefix("1.3.6.1.4.1.1466.115.121.1."), Some("8" | "9" | "10" | "49"))
 }
 
-/// When two values are the same, by the equality rule (RFC 4517, 4.2).
+/// When two values are the same: as the server compares them, as far as that is known.
 fn rule(name: &str, found: Option<&AttributeType>, form: Form) -> MatchingRule {
-    if let Some((_, rule)) = well_known(name) {
-        return rule;
+    if let Some((_, sameness)) = well_known(name) {
+        return sameness.rule();
     }
     match form {
-        Form::Name => return MatchingRule::DistinguishedName,
-        Form::Guid => return MatchingRule::Uuid,
-        Form::Text => {}
-        _ => return MatchingRule::Exact,
-    }
-    match found.and_then(|found| found.equality.as_deref()).unwrap_or_default() {
-        "caseIgnoreMatch"
-        | "caseIgnoreIA5Match"
-        | "caseIgnoreListMatch"
-        | "telephoneNumberMatch"
-        | "objectIdentifierMatch"
-        | "2.5.13.2"
-        | "1.3.6.1.4.1.1466.109.114.2"
-        | "2.5.13.11"
-        | "2.5.13.20"
-        | "2.5.13.0" => MatchingRule::StringIgnoreCase,
-        "UUIDMatch" | "1.3.6.1.1.16.2" => MatchingRule::Uuid,
+        Form::Name => MatchingRule::DistinguishedName,
+        Form::Guid => MatchingRule::Uuid,
+        Form::Text => found.and_then(|found| found.equality).map_or(MatchingRule::Exact, Sameness::rule),
         _ => MatchingRule::Exact,
     }
 }
 
 async fn read_subschema(pool: &Arc<Pool>, name: &str) -> Result<Subschema> {
-    let request = Request::Search(Search::entry(name, &["attributeTypes", "objectClasses"]));
+    let request = Request::Search(Search::entry(name, &["attributeTypes", "objectClasses", "matchingRules", "ldapSyntaxes"]));
     let mut lease = pool.lease().await?;
     let server = lease.server().to_owned();
     lease.begin(&request, &[]).await?;
@@ -440,9 +454,12 @@ async fn read_subschema(pool: &Arc<Pool>, name: &str) -> Result<Subschema> {
 
 fn parse_subschema(message: &Message) -> Result<Subschema, crate::ber::Malformed> {
     let entry = message.entry()?;
-    let types = entry.values_of("attributeTypes")?;
-    let classes = entry.values_of("objectClasses")?;
-    Ok(Subschema::new(types.into_iter(), classes.into_iter()))
+    Ok(Subschema::new(&Descriptions {
+        attribute_types: entry.values_of("attributeTypes")?,
+        object_classes: entry.values_of("objectClasses")?,
+        matching_rules: entry.values_of("matchingRules")?,
+        ldap_syntaxes: entry.values_of("ldapSyntaxes")?,
+    }))
 }
 
 fn unknown_class(subschema: &Subschema, name: &str) -> Error {

@@ -19,6 +19,7 @@ use crate::filter::Filter;
 use crate::message::{Control, Message, Outcome, Request, Scope, Search, answer, oid};
 use crate::root_dse::RootDse;
 use crate::schema::{Directory, EntryClass};
+use crate::subschema::Subschema;
 use crate::translate::translate;
 
 /// How many objects are handed over at once at most.
@@ -52,7 +53,7 @@ pub(crate) fn stream<'a>(
 /// The LDAP search that a request is.
 pub(crate) fn plan(config: &LdapConfig, class: &EntryClass, request: &SearchRequest) -> Search {
     let translated = translate(class, &request.filter);
-    let (base, scope) = region(config, request.container.as_ref());
+    let (base, scope) = region(config, &class.subschema, request.container.as_ref());
     let filter = class_filter(config, class);
     let filter = translated.filter.into_iter().fold(filter, Filter::and);
     Search { base, scope, filter, attributes: class.requested(), size_limit: 0 }
@@ -64,10 +65,10 @@ pub(crate) fn class_filter(config: &LdapConfig, class: &EntryClass) -> Filter {
 }
 
 /// Where to search: below the container, unless that reaches beyond our part of the directory. Whoever asks checks the rest.
-fn region(config: &LdapConfig, container: Option<&Container>) -> (String, Scope) {
+fn region(config: &LdapConfig, schema: &Subschema, container: Option<&Container>) -> (String, Scope) {
     let within = |container: &&Container| {
         let inner = Dn::parse(&container.name).zip(Dn::parse(&config.base_context));
-        config.scope == SearchScope::Sub && inner.is_some_and(|(inner, outer)| inner.is_within(&outer))
+        config.scope == SearchScope::Sub && inner.is_some_and(|(inner, outer)| inner.is_within(&outer, schema))
     };
     match (container.filter(within), config.scope) {
         (Some(container), _) => {
@@ -435,13 +436,15 @@ pub(crate) async fn is_any_visible(pool: &Arc<Pool>, base: &str, filter: Filter)
 async fn is_believable(pool: &Arc<Pool>, search: &Search, outcome: &Outcome) -> Result<bool> {
     let base_context = &pool.config().base_context;
     let (Some(asked), Some(base)) = (Dn::parse(&search.base), Dn::parse(base_context)) else { return Ok(true) };
-    if !asked.is_within(&base) {
+    // Whoever asks by a name has brought it into the spelling of the base context, as far as it matters.
+    let schema = Subschema::default();
+    if !asked.is_within(&base, &schema) {
         return Ok(true);
     }
-    if base.is_within(&asked) {
+    if base.is_within(&asked, &schema) {
         return Ok(false);
     }
-    if Dn::parse(&outcome.matched_dn).is_some_and(|matched| matched.is_within(&base)) {
+    if Dn::parse(&outcome.matched_dn).is_some_and(|matched| matched.is_within(&base, &schema)) {
         return Ok(true);
     }
     let attributes = vec!["1.1".to_owned()];

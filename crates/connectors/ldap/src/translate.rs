@@ -7,8 +7,9 @@ use tidelock_model::filter::{BoundFilter, Comparison, Condition};
 use tidelock_model::object::MatchingRule;
 use tidelock_model::{Timestamp, Value};
 
-use crate::dn::Dn;
+use crate::dn::{Dn, has_case};
 use crate::filter::Filter;
+use crate::matching::{Finds, Sameness};
 use crate::schema::{Attribute, EntryClass, TextSyntax};
 use crate::value::Form;
 
@@ -107,11 +108,6 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
         return Some(everything());
     }
     let name = attribute.asked_as.as_deref()?;
-    // The server compares by its own rule: the one that is meant, or one that finds more.
-    let exact = rule == attribute.rule;
-    if *condition != Condition::Present && !exact && rule != MatchingRule::Exact {
-        return None;
-    }
     let translated = |filter, exact, decided| Some(Translated { filter: Some(filter), complete: true, exact, decided });
     match condition {
         Condition::Present => translated(Filter::Present(name.to_owned()), true, true),
@@ -120,25 +116,29 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
                 let moments: Option<Vec<_>> = values.iter().map(|value| moment(attribute, name, value)).collect();
                 return translated(any_of(moments?), false, true);
             }
-            if !attribute.equality {
-                return None;
-            }
+            let found: Option<Vec<bool>> =
+                values.iter().map(|value| is_exact(class, attribute, attribute.equality?, rule, value)).collect();
             let equal = |value| attribute.form.write(value).map(|value| Filter::equal(name, value));
             let decided = values.iter().all(|value| is_legal(class, attribute, value));
+            let exact = found?.iter().all(|exact| *exact);
             translated(any_of(values.iter().map(equal).collect::<Option<_>>()?), exact, decided)
         }
         Condition::Compare(comparison, value) => compare(attribute, name, *comparison, value),
         Condition::Substring { text, at_start, at_end } => {
-            let decided = is_legal(class, attribute, &Value::from(&**text));
-            let text = text.as_bytes().to_vec();
-            if attribute.form != Form::Text || !attribute.substring {
+            let value = Value::from(&**text);
+            let whole = *at_start && *at_end;
+            if attribute.form != Form::Text {
                 return None;
             }
             if text.is_empty() {
-                return translated(Filter::Present(name.to_owned()), !(*at_start && *at_end), true);
+                return translated(Filter::Present(name.to_owned()), !whole, true);
             }
-            if *at_start && *at_end {
-                return if attribute.equality { translated(Filter::equal(name, text), exact, decided) } else { None };
+            let sameness = if whole { attribute.equality? } else { attribute.substring? };
+            let exact = is_exact(class, attribute, sameness, rule, &value)?;
+            let decided = is_legal(class, attribute, &value);
+            let text = text.as_bytes().to_vec();
+            if whole {
+                return translated(Filter::equal(name, text), exact, decided);
             }
             let (mut initial, mut any, mut last) = (None, Vec::new(), None);
             match (at_start, at_end) {
@@ -148,6 +148,21 @@ fn clause(class: &EntryClass, attribute: &Attribute, rule: MatchingRule, conditi
             }
             translated(Filter::Substring { attribute: name.to_owned(), initial, any, last }, exact, decided)
         }
+    }
+}
+
+/// Whether the server finds exactly what is meant by a value, or more. None where it may find less.
+fn is_exact(class: &EntryClass, attribute: &Attribute, sameness: Sameness, rule: MatchingRule, value: &Value) -> Option<bool> {
+    match value {
+        // We have it in small letters, and the server may mind.
+        Value::String(name) if rule == MatchingRule::DistinguishedName && has_case(name, &class.subschema) => None,
+        Value::String(text) => match sameness.finds(rule) {
+            // It takes one space for as good as two, and we do not.
+            Finds::Same => Some(!matches!(sameness, Sameness::IgnoreCase | Sameness::ExactCase) || !text.contains(' ')),
+            Finds::More => Some(false),
+            Finds::Less => None,
+        },
+        _ => Some(attribute.form != Form::Binary || sameness == Sameness::Bytes),
     }
 }
 
@@ -201,8 +216,7 @@ fn is_legal(class: &EntryClass, attribute: &Attribute, value: &Value) -> bool {
             groups == [8, 4, 4, 4, 12] && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
         }
         TextSyntax::Name => {
-            let known =
-                |name: Dn| name.rdns().iter().flat_map(|rdn| rdn.pairs()).all(|(name, _)| class.attribute(name).is_some());
+            let known = |name: Dn| name.pairs().all(|(name, _)| class.subschema.attribute_type(name).is_some());
             is_plain(text) && Dn::parse(text).is_some_and(known)
         }
         TextSyntax::Other => false,
@@ -230,13 +244,12 @@ mod tests {
             name: "modifyTimestamp".into(),
             asked_as: Some("modifyTimestamp".into()),
             form: Form::Time(TimestampForm::UnixEpoch),
-            rule: MatchingRule::Exact,
             in_binary: false,
             operational: true,
             text: TextSyntax::Other,
-            equality: true,
+            equality: Some(Sameness::Bytes),
             ordering: true,
-            substring: false,
+            substring: None,
         }
     }
 

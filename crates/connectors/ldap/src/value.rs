@@ -5,14 +5,13 @@ use jiff::tz::TimeZone;
 use tidelock_model::{Timestamp, Value};
 
 use crate::config::TimestampForm;
-use crate::dn;
 
 /// How the values of an attribute are read and written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     /// Text.
     Text,
-    /// A distinguished name.
+    /// A distinguished name, as it was written.
     Name,
     /// A whole number.
     Integer,
@@ -31,8 +30,7 @@ impl Form {
     pub(crate) fn read(self, bytes: &[u8]) -> Result<Value, &'static str> {
         let text = || std::str::from_utf8(bytes).map_err(|_| "text in UTF-8");
         Ok(match self {
-            Self::Text => Value::string(text()?),
-            Self::Name => Value::string(dn::canonical(text()?.to_owned())),
+            Self::Text | Self::Name => Value::string(text()?),
             Self::Integer => Value::Integer(text()?.parse().map_err(|_| "a whole number of 64 bits")?),
             Self::Boolean => match bytes {
                 b"TRUE" => Value::Boolean(true),

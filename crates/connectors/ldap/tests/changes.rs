@@ -11,11 +11,13 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use slapd::proxy::Proxy;
 use slapd::reading::{changes, pushed, search};
-use slapd::{ADMIN, SUFFIX, Setup, Slapd, config, group, people};
+use slapd::{ADMIN, PASSWORD, SUFFIX, Setup, Slapd, config, group, people};
 use tidelock_connector_api::{
-    Change, ChangeKind, ChangesRequest, Connector, Delivery, ErrorKind, Listening, SearchRequest, SyncEvent, Token,
+    Change, ChangeKind, ChangesRequest, Connector, Delivery, ErrorKind, Listening, Modification, ModifyRequest, SearchRequest,
+    SyncEvent, Token,
 };
-use tidelock_ldap::{Ldap, LdapConfig, SynchronizationStrategy};
+use tidelock_ldap::{Bind, Ldap, LdapConfig, PasswordSource, SynchronizationStrategy};
+use tidelock_model::value::{Value, Values};
 
 const PERSON: &str = "inetOrgPerson";
 
@@ -227,20 +229,47 @@ async fn a_directory_that_was_built_anew_expires_tokens() {
 }
 
 #[tokio::test]
-async fn changes_of_our_own_are_left_out_and_their_entries_are_not_gone() {
-    let mut server = Slapd::with(Setup::default(), &people(0..10));
+async fn changes_of_our_own_are_left_out_where_they_hide_nobody_elses() {
+    let other = format!("uid=u0,ou=people,{SUFFIX}");
+    let secret = people(0..1).replace("sn:", &format!("userPassword: {PASSWORD}\nsn:"));
+    let rights = "access to * by dn.exact=\"uid=u0,ou=people,dc=example,dc=org\" manage by * read\n";
+    let setup = Setup { database: rights, ..Setup::default() };
+    let server = Slapd::with(setup, &(secret + &people(1..10)));
     let mut config = server.config();
-    config.ignored_modifiers = vec![ADMIN.into()];
-    let connector = Ldap::new(config);
-    let before = token(&connector).await;
-    server.modify(&describe(2, "ours"));
-    assert!(changes(&connector, PERSON, &before).await.changes.is_empty());
-    server.delete(&dn(1));
-    server.stop();
-    server.run();
-    let found = changes(&connector, PERSON, &before).await;
-    assert!(found.changes.is_empty());
-    assert!(found.present.unwrap().contains(&server.value(&dn(2), "entryUUID").unwrap()));
+    config.bind = Some(Bind { name: ADMIN.to_owned(), password: PasswordSource::Text(PASSWORD.into()) });
+    let ours = Ldap::new(config.clone());
+    config.bind = Some(Bind { name: other, password: PasswordSource::Text(PASSWORD.into()) });
+    let theirs = Ldap::new(config);
+    let replace = async |connector: &Ldap, number: usize, attribute: &str| {
+        let id = server.value(&dn(number), "entryUUID").unwrap();
+        let values = Values::from_iter([Value::from("changed")]);
+        let request = ModifyRequest::new(PERSON, id.as_str(), vec![Modification::Replace(attribute.into(), values)]);
+        connector.provision().unwrap().modify(request).await.unwrap();
+    };
+    let mut config = server.config();
+    // However it is spelled.
+    config.ignored_modifiers = vec!["CommonName = Admin,dc=example,dc=org".into()];
+    let connector = Ldap::new(config.clone());
+    let stamps = Ldap::new(by_stamps(config));
+    let (before, stamped) = (token(&connector).await, token(&stamps).await);
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before.clone()));
+    assert!(next(&mut deliveries).await.is_empty());
+    replace(&theirs, 2, "description").await;
+    replace(&ours, 2, "title").await;
+    replace(&ours, 3, "title").await;
+    replace(&theirs, 4, "title").await;
+    let mut heard = Vec::new();
+    while heard.last() != Some(&dn(4)) {
+        heard.extend(next(&mut deliveries).await);
+    }
+    assert_eq!(heard, [dn(2), dn(4)]);
+    // Nobody can tell whether somebody else has changed these before us.
+    for found in [changes(&connector, PERSON, &before).await, changes(&stamps, PERSON, &stamped).await] {
+        assert_eq!(found.shown(), [dn(2), dn(3), dn(4)], "{:?}", found.errors);
+    }
+    // A listener that comes back hears of what has gathered.
+    let mut deliveries = connector.async_updates().unwrap().deliveries_after(Some(before));
+    assert_eq!(next(&mut deliveries).await.len(), 3);
 }
 
 #[tokio::test]
@@ -345,6 +374,48 @@ async fn what_is_below_an_entry_that_is_renamed_or_moved_has_changed() {
             assert_eq!(pushed(&connector, &before).await.shown(), expected, "{forgetful}");
         }
     }
+}
+
+#[tokio::test]
+async fn what_is_below_an_entry_that_is_called_what_it_was_has_not_changed() {
+    let inner = people_in("inner", 3..5) + &people_in("deep,ou=inner", 5..6);
+    let inner = inner.replace("sn:", "modifyTimestamp: 20200101000000Z\nsn:");
+    let units = unit("inner", "people") + &unit("deep", "inner,ou=people");
+    let server = Slapd::with(Setup::default(), &(people(0..1) + &units + &inner));
+    let mut config = by_stamps(server.config());
+    config.comparison_interval = Duration::ZERO;
+    let connector = Ldap::new(config);
+    let mut after = token(&connector).await;
+    let mut follow = async |change: &str| {
+        server.modify(change);
+        let found = changes(&connector, PERSON, &after).await;
+        after = found.end.clone().unwrap_or_else(|| panic!("{change} {:?}", found.errors));
+        let mut shown = found.shown();
+        // A unit that has just become one may have what has come below it told again.
+        shown.dedup();
+        shown
+    };
+    let describe_unit =
+        |dn: &str, text: &str| format!("dn: {dn}\nchangetype: modify\nreplace: description\ndescription: {text}\n");
+    let rename = |dn: &str, rdn: &str| format!("dn: {dn}\nchangetype: modrdn\nnewrdn: {rdn}\ndeleteoldrdn: 1\n");
+    let people = format!("ou=people,{SUFFIX}");
+    let all = |above: &str| ["uid=u3", "uid=u4", "uid=u5,ou=deep"].map(|name| format!("{name},{above},{people}")).to_vec();
+    assert_eq!(follow(&describe_unit(&people, "all of them")).await, [""; 0]);
+    assert_eq!(follow(&describe_unit(&format!("ou=inner,{people}"), "some")).await, [""; 0]);
+    assert_eq!(follow(&rename(&format!("ou=inner,{people}"), "ou=Other")).await, all("ou=Other"));
+    // It is called so by now, and so is what is below it.
+    assert_eq!(follow(&describe_unit(&format!("ou=other,{people}"), "the same")).await, [""; 0]);
+    assert_eq!(follow(&describe_unit(&format!("ou=deep,ou=other,{people}"), "deeper")).await, [""; 0]);
+    assert_eq!(follow(&rename(&format!("ou=other,{people}"), "ou=inner")).await, all("ou=inner"));
+    assert_eq!(follow(&moved(&format!("ou=deep,ou=inner,{people}"), &people)).await, [format!("uid=u5,ou=deep,{people}")]);
+    // One that nobody watches while it has nothing below it is not believed to be called what it was.
+    assert_eq!(follow(&moved(&format!("uid=u5,ou=deep,{people}"), &people)).await, [format!("uid=u5,{people}")]);
+    assert_eq!(follow(&rename(&format!("ou=deep,{people}"), "ou=else")).await, [""; 0]);
+    assert_eq!(
+        follow(&moved(&format!("uid=u5,{people}"), &format!("ou=else,{people}"))).await,
+        [format!("uid=u5,ou=else,{people}")]
+    );
+    assert_eq!(follow(&rename(&format!("ou=else,{people}"), "ou=deep")).await, [format!("uid=u5,ou=deep,{people}")]);
 }
 
 #[tokio::test]

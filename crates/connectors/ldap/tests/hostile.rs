@@ -224,14 +224,13 @@ async fn parts_on_other_servers_are_passed_over_and_counted_or_are_an_error() {
 
 #[tokio::test]
 async fn passwords_are_not_asked_for() {
-    let mut config = server(|request, _| {
+    let config = server(|request, _| {
         let asked: Vec<_> = request.attrs.iter().map(String::as_str).collect();
-        assert_eq!(asked, ["objectClass", "entryUUID", "member"]);
+        assert_eq!(asked, ["objectClass", "entryUUID", "member", "level"]);
         let object = entry("cn=g,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
         vec![(object, vec![]), done()]
     })
     .await;
-    config.password_attribute = "level".into();
     let (objects, errors, _) = read(config).await;
     assert_eq!(objects.len(), 1, "{errors:?}");
 }

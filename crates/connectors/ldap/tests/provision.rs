@@ -2,9 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod played;
 mod slapd;
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+
+use ldap3_proto::control::LdapControl;
+use ldap3_proto::proto::{LdapMsg, LdapOp, LdapResult, LdapResultCode};
+use played::{UUID, done, entry, writable};
 
 use slapd::proxy::Proxy;
 use slapd::{ADMIN, PASSWORD, SUFFIX, Setup, Slapd, config, group, people};
@@ -151,4 +157,81 @@ async fn a_change_whose_answer_is_lost_has_an_unknown_outcome() {
     assert_eq!(outcome.kind(), ErrorKind::OutcomeUnknown);
     proxy.heal();
     assert!(server.value(&format!("uid=bob,ou=people,{SUFFIX}"), "uid").is_some());
+}
+
+/// A server with one entry, which offers nothing but paged results; and what it is asked to change. Every search finds the entry that has
+/// `wanted` in its filter, or none.
+async fn plain(level: &'static str, code: LdapResultCode) -> (LdapConfig, Arc<Mutex<Vec<String>>>) {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let config = writable(
+        move |request, _| {
+            let filter = format!("{:?}", request.filter);
+            let found = !filter.contains("level") || filter.contains(&format!("\"{level}\""));
+            let entry = found.then(|| (entry("cn=a,dc=x", &[("entryUUID", &[UUID]), ("objectClass", &["group"])]), vec![]));
+            entry.into_iter().chain([done()]).collect()
+        },
+        move |message: &LdapMsg| {
+            let result = LdapResult { code: code.clone(), matcheddn: String::new(), message: String::new(), referral: vec![] };
+            let (shown, answer) = match &message.op {
+                LdapOp::ModifyRequest(request) => {
+                    let changes =
+                        request.changes.iter().map(|change| format!("{:?} {}", change.operation, change.modification.atype));
+                    (format!("modify {} {}", request.dn, changes.collect::<Vec<_>>().join(" ")), LdapOp::ModifyResponse(result))
+                }
+                LdapOp::DelRequest(dn) => (format!("delete {dn}"), LdapOp::DelResponse(result)),
+                _ => return None,
+            };
+            let name = |control: &LdapControl| match control {
+                LdapControl::Unknown { oid, .. } => oid.clone(),
+                other => format!("{other:?}"),
+            };
+            let controls = message.ctrl.iter().map(name).collect::<Vec<_>>().join(" ");
+            heard.lock().unwrap().push(format!("{shown} [{controls}]"));
+            Some(answer)
+        },
+    )
+    .await;
+    (config, asked)
+}
+
+fn taken(asked: &Mutex<Vec<String>>) -> Vec<String> {
+    std::mem::take(&mut asked.lock().unwrap())
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_told_passwords_gets_them_as_values() {
+    let (config, asked) = plain("1", LdapResultCode::Success).await;
+    let connector = Ldap::new(config);
+    connector.provision().unwrap().set_password("group", UUID, &Password::new("secret")).await.unwrap();
+    assert_eq!(taken(&asked), ["modify cn=a,dc=x Replace userPassword []"]);
+}
+
+#[tokio::test]
+async fn a_tree_is_deleted_where_that_is_wanted_and_offered() {
+    let (mut config, asked) = plain("1", LdapResultCode::Success).await;
+    for (when, control) in [(When::Never, ""), (When::Auto, ""), (When::Always, "1.2.840.113556.1.4.805")] {
+        config.tree_delete = when;
+        Ldap::new(config.clone()).provision().unwrap().delete("group", UUID).await.unwrap();
+        assert_eq!(taken(&asked), [format!("delete cn=a,dc=x [{control}]")]);
+    }
+    // What is below is not deleted one by one.
+    let (config, asked) = plain("1", LdapResultCode::NotAllowedOnNonLeaf).await;
+    let refused = Ldap::new(config).provision().unwrap().delete("group", UUID).await.unwrap_err();
+    assert_eq!((refused.kind(), taken(&asked).len()), (ErrorKind::Conflict, 1));
+}
+
+#[tokio::test]
+async fn without_assertions_an_entry_is_looked_at_before_it_is_changed() {
+    let (mut config, asked) = plain("1", LdapResultCode::Success).await;
+    config.permissive_modify = When::Never;
+    let connector = Ldap::new(config);
+    let modify = async |level: i64| {
+        let change = vec![Modification::Replace("level".into(), Values::from_iter([Value::Integer(2)]))];
+        let only_if = [("level".into(), Values::from_iter([Value::Integer(level)]))].into_iter().collect();
+        let request = ModifyRequest::new("group", UUID, change).only_if(only_if);
+        connector.provision().unwrap().modify(request).await.map_err(|error| error.kind())
+    };
+    assert_eq!((modify(7).await, taken(&asked)), (Err(ErrorKind::Conflict), vec![]));
+    assert_eq!((modify(1).await, taken(&asked)), (Ok(()), vec!["modify cn=a,dc=x Replace level []".to_owned()]));
 }

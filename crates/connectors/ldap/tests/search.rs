@@ -388,6 +388,104 @@ async fn filters_find_what_they_mean() {
     assert!(!connector.supports("inetOrgPerson", &clause("sn", Condition::Compare(Comparison::Less, Value::from("x")))));
 }
 
+/// An attribute of which case counts, below one that says so; another with a rule that nobody knows.
+const BADGES: &str = "attributetype ( 1.1.2.1 NAME 'token' EQUALITY caseExactMatch SUBSTR caseExactSubstringsMatch \
+     SYNTAX 1.3.6.1.4.1.1466.115.121.1.15 )\n\
+     attributetype ( 1.1.2.2 NAME ( 'badge' 'tag' ) SUP token )\n\
+     objectclass ( 1.1.2.3 NAME 'badged' AUXILIARY MAY badge )\n";
+
+#[tokio::test]
+async fn values_are_the_same_where_the_servers_rules_say_so() {
+    let badged = |number: usize, badge: &str| {
+        let more = format!("objectClass: badged\nbadge: {badge}\ntelephoneNumber: +1 55{number}-1\nuid:");
+        people(number..number + 1).replace("uid:", &more)
+    };
+    let ldif = badged(0, "Ab cD") + &badged(1, "ab cd") + &badged(2, "Ab  cD") + &people(3..5).replace("Person ", "Person  ");
+    let server = Slapd::with(Setup { global: BADGES, ..Setup::default() }, &ldif);
+    let connector = server.connector();
+    let class = connector.schema().await.unwrap().class("inetOrgPerson").unwrap().clone();
+    let rule = |name: &str| class.attribute(name).unwrap().matching_rule;
+    assert_eq!((rule("badge"), rule("cn")), (MatchingRule::Exact, MatchingRule::StringIgnoreCase));
+    let all = search(&connector, people_request()).await.objects;
+    let clause = |name: &str, rule, condition| BoundFilter::Attribute { name: name.into(), rule, condition };
+    let not = |filter| BoundFilter::Not(Box::new(filter));
+    let (exact, ignored) = (MatchingRule::Exact, MatchingRule::StringIgnoreCase);
+    let mut asked = 0;
+    for (name, rule, text) in [
+        ("badge", exact, "Ab cD"),
+        ("badge", exact, "Ab"),
+        ("badge", ignored, "ab cd"),
+        ("badge", ignored, "ab"),
+        ("cn", ignored, "person 3"),
+        ("cn", ignored, "person  3"),
+        ("cn", exact, "Person 1"),
+        ("cn", exact, "person 1"),
+        ("telephoneNumber", ignored, "+1550-1"),
+        ("telephoneNumber", ignored, "+1 550-1"),
+        ("telephoneNumber", exact, "+1 551-1"),
+        ("objectClass", ignored, "badged"),
+        ("objectClass", ignored, "1.1.2.3"),
+    ] {
+        let mut conditions = vec![Condition::AnyOf(vec![Value::from(text)])];
+        for (at_start, at_end) in [(true, true), (true, false), (false, true), (false, false)] {
+            conditions.push(Condition::Substring { text: text.into(), at_start, at_end });
+        }
+        for filter in conditions.into_iter().flat_map(|condition| {
+            let filter = clause(name, rule, condition);
+            [not(filter.clone()), filter]
+        }) {
+            asked += usize::from(connector.supports("inetOrgPerson", &filter));
+            // What the server is not asked for is left to the engine.
+            let request = people_request().with_filter(filter.clone());
+            let mut expected: Vec<_> = all.iter().filter(|object| filter.matches(&object.attributes)).collect();
+            expected.sort_by_key(|object| object.origin.clone());
+            let found = search(&connector, request).await;
+            let expected: Vec<_> = expected.into_iter().map(|object| object.origin.clone().unwrap().into_string()).collect();
+            assert_eq!(found.names(), expected, "{filter:?}");
+        }
+    }
+    assert!(asked > 40, "{asked}");
+}
+
+#[tokio::test]
+async fn an_entry_is_found_by_every_spelling_of_its_name_and_no_other_is() {
+    let mut ldif = String::new();
+    for name in ["badge=Ab", "badge=AB", "tag=ab", "cn=Ann  Lee+tag=X", "2.5.4.3=Smith\\, Bob+sn=b"] {
+        let attributes = "objectClass: inetOrgPerson\nobjectClass: badged\nsn: b\ncn: c\nbadge: x";
+        writeln!(ldif, "dn: {name},ou=people,{SUFFIX}\n{attributes}\n").unwrap();
+    }
+    let server = Slapd::with(Setup { global: BADGES, ..Setup::default() }, "");
+    server.add(&ldif);
+    let mut config = server.config();
+    config.identifier = "dn".into();
+    let connector = Ldap::new(config);
+    let class = connector.schema().await.unwrap().class("inetOrgPerson").unwrap().clone();
+    let objects = search(&connector, people_request()).await.objects;
+    let mut kept: Vec<String> =
+        objects.iter().map(|object| class.normalize_identifier(&object.identifier).into_owned()).collect();
+    kept.sort();
+    let names = ["badge=\\41\\42", "badge=\\41b", "badge=ab", "badge=\\58+cn=ann lee", "cn=smith\\, bob+sn=b"];
+    let mut expected = names.map(|name| format!("{name},ou=people,{SUFFIX}"));
+    expected.sort();
+    assert_eq!(kept, expected);
+    let others = ["tag = A\\42", "badge=A\\62", "1.1.2.2=#04026162", "commonName=\"ANN Lee\" + badge=X", "sn=B+CN=smith\\2C bob"];
+    let wrong = ["badge=aB", "badge=x+cn=ann lee", "cn=annlee+badge=X"];
+    let asked: Vec<_> =
+        others.iter().chain(&wrong).map(|name| format!("{name};organizationalUnitName=PEOPLE,{SUFFIX}")).collect();
+    let asked: Vec<&str> = asked.iter().chain(&kept).map(String::as_str).collect();
+    let found = connector.get_many("inetOrgPerson", &asked).await.unwrap();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|found| found.unwrap().map(|object| class.normalize_identifier(&object.identifier).into_owned()))
+        .collect();
+    assert_eq!(
+        found[..5].iter().flatten().collect::<Vec<_>>(),
+        names.map(|name| format!("{name},ou=people,{SUFFIX}")).iter().collect::<Vec<_>>()
+    );
+    assert_eq!(found[5..8], [None, None, None]);
+    assert_eq!(found[8..].iter().flatten().collect::<Vec<_>>(), kept.iter().collect::<Vec<_>>());
+}
+
 #[tokio::test]
 async fn many_are_looked_up_in_the_order_asked_for() {
     let server = Slapd::with(Setup::default(), &people(0..350));

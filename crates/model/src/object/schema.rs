@@ -218,23 +218,46 @@ impl MatchingRule {
     }
 }
 
-/// Lower case, and no spaces around the separators. A separator behind a backslash is part of its value.
+/// Lower case, and no spaces around the separators. What stands behind a backslash is part of its value.
 fn normalize_dn(text: &str) -> String {
     let mut normal = String::with_capacity(text.len());
-    let mut escaped = false;
-    for c in text.trim().chars() {
-        if escaped {
-            normal.extend(c.to_lowercase());
-            escaped = false;
-        } else if matches!(c, ',' | '=' | '+') {
-            normal.truncate(normal.trim_end().len());
-            normal.push(c);
-        } else if c == ' ' && (normal.is_empty() || normal.ends_with([',', '=', '+'])) {
-            // A space after a separator means nothing.
-        } else {
-            escaped = c == '\\';
-            normal.extend(c.to_lowercase());
+    // Up to where spaces count, whether a separator was last, and whether a backslash was.
+    let (mut kept, mut fresh, mut escaped) = (0, true, false);
+    let tidy = |normal: &mut String, kept: usize| normal.truncate(normal.trim_end().len().max(kept));
+    for c in text.trim_start().chars() {
+        match c {
+            _ if escaped => {
+                normal.extend(c.to_lowercase());
+                (kept, fresh, escaped) = (normal.len(), false, false);
+            }
+            ',' | '=' | '+' => {
+                tidy(&mut normal, kept);
+                normal.push(c);
+                (kept, fresh) = (normal.len(), true);
+            }
+            ' ' if fresh => {}
+            _ => {
+                normal.extend(c.to_lowercase());
+                (fresh, escaped) = (false, c == '\\');
+            }
         }
     }
+    tidy(&mut normal, kept);
     normal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_escaped_in_a_name_counts() {
+        let normal = |text: &str| MatchingRule::DistinguishedName.normalize(text).into_owned();
+        assert_eq!(normal(" CN = A  b , ou= C+x =y \n"), "cn=a  b,ou=c+x=y");
+        assert_eq!(normal("cn=a\\ ,ou=b\\ "), "cn=a\\ ,ou=b\\ ");
+        assert_eq!(normal("cn=a\\= b\\, c"), "cn=a\\= b\\, c");
+        for text in ["cn=a\\ ,ou=b", "cn=a\\= \\\\ ,x", " a , \\"] {
+            assert_eq!(normal(&normal(text)), normal(text));
+        }
+    }
 }

@@ -243,17 +243,16 @@ impl<'a> Reader<'a> {
         }
         let modifiers = self.property("modifiersNamesToFilterOut");
         if let Some(property) = modifiers {
-            let message = "whose change an entry's last one is decides: a change of somebody else that one of these follows before \
-                           it was taken over is left out with it";
-            let warning = Diagnostic::warning("changes-left-out", &property.place, message);
+            let message = "changes of these are left out while they are listened to; live synchronization leaves none out, since a \
+                           server names only the last of the changes that an entry has had";
+            let warning = Diagnostic::warning("changes-not-left-out", &property.place, message);
             self.diagnostics.push(warning.with_help(
-                "a server tells no more than that; leave the property out if changes of our own may come back, or reconcile from time \
-                 to time",
+                "there is nothing to be done: an object that is as it was known to be costs next to nothing when it comes back",
             ));
         }
         for modifier in modifiers.into_iter().flat_map(|property| &property.values) {
             match Dn::parse(modifier.value.trim()) {
-                Some(name) => config.ignored_modifiers.push(name.normal().into()),
+                Some(name) => config.ignored_modifiers.push(name.to_text().into()),
                 None => self.check_dn("modifiersNamesToFilterOut", &modifier.value, &modifier.place),
             }
         }

@@ -158,7 +158,7 @@ fn what_makes_a_difference_and_is_not_done_is_named() {
             3: Warning not-supported: the property 'readOperationTimeout' has no effect yet
             4: Warning not-supported: the property 'writeOperationTimeout' has no effect yet
             5: Warning not-supported: the property 'enabledCipherSuites' has no effect yet
-            8: Warning changes-left-out: whose change an entry's last one is decides: a change of somebody else that one of these follows before it was taken over is left out with it (a server tells no more than that; leave the property out if changes of our own may come back, or reconcile from time to time)
+            8: Warning changes-not-left-out: changes of these are left out while they are listened to; live synchronization leaves none out, since a server names only the last of the changes that an entry has had (there is nothing to be done: an object that is as it was known to be costs next to nothing when it comes back)
             h:389 None System None below 'dc=x' Sub Auto 1000
         "#]],
     );

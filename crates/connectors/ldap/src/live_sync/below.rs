@@ -1,7 +1,7 @@
 //! What is below entries that have changed.
 //!
-//! When an entry is renamed or moved, so is everything below it, and no server says so. Nobody here knows what the entry was called
-//! before; so whatever is below one that has changed is read again.
+//! When an entry is renamed or moved, so is everything below it, and no server says so. So what is below one that has changed is read
+//! again, unless it is known that it is called what it was (see `names`).
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Search};
 use crate::search::Walk;
+use crate::subschema::Subschema;
 
 /// Says whether others are below an entry (X.501; OpenLDAP).
 const HAS_SUBORDINATES: &str = "hasSubordinates";
@@ -48,14 +49,16 @@ impl Below {
             return Ok(());
         }
         let name = String::from_utf8_lossy(message.entry().map_err(broken)?.dn).into_owned();
+        // The server spells the name of an entry in one way.
+        let schema = Subschema::default();
         let mut above = Dn::parse(&name);
         while let Some(dn) = above {
-            if self.known.contains(&dn.normal()) {
+            if self.known.contains(&dn.normal(&schema)) {
                 return Ok(());
             }
             above = dn.parent();
         }
-        self.known.extend(Dn::parse(&name).map(|dn| dn.normal()));
+        self.known.extend(Dn::parse(&name).map(|dn| dn.normal(&schema)));
         self.waiting.push_back(name);
         Ok(())
     }
@@ -78,10 +81,11 @@ impl Below {
         };
         let (messages, verdict) = walk.batch().await?;
         let base = Dn::parse(&config.base_context);
+        let schema = Arc::clone(&subject.directory().subschema);
         for message in messages {
             let name = message.entry().map_err(|_| not_ldap(&config.server()))?.dn;
             let name = std::str::from_utf8(name).ok().and_then(Dn::parse);
-            if name.zip(base.as_ref()).is_some_and(|(name, base)| !name.is_within(base)) {
+            if name.zip(base.as_ref()).is_some_and(|(name, base)| !name.is_within(base, &schema)) {
                 changes.push(Ok(subject.deleted(subject.identifier(&config, &message)?)));
                 continue;
             }

@@ -1,6 +1,7 @@
 //! Changes since a token: by content synchronization where the server offers it, else by time stamps.
 
 pub(crate) mod below;
+pub(crate) mod names;
 pub(crate) mod subject;
 pub(crate) mod syncrepl;
 mod timestamps;

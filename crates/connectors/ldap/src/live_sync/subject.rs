@@ -13,13 +13,14 @@ use super::syncrepl::EntryId;
 use super::token::{self, Position};
 use crate::client::Pool;
 use crate::config::LdapConfig;
-use crate::dn::Dn;
+use crate::dn::{Dn, Spelling, spelled};
 use crate::entry::EntryReader;
 use crate::error::not_ldap;
 use crate::filter::Filter;
 use crate::message::{Message, Request, Scope, Search};
 use crate::schema::{DN, Directory, EntryClass};
 use crate::search::{class_filter, entries, first_entry, is_any_visible, read_entry};
+use crate::subschema::Subschema;
 use crate::value::{unique_id_text, uuid_text};
 
 /// How many identifiers a filter names.
@@ -44,7 +45,7 @@ pub(crate) enum Changed {
     Object(ResourceObject),
     /// An object that cannot be read.
     Failed(Error),
-    /// Its last change was made by one whose changes are left out.
+    /// The one change that it tells of was made by one whose changes are left out.
     Ignored,
     /// It is of no class that concerns us.
     Foreign,
@@ -57,12 +58,14 @@ impl Subject {
     pub(crate) async fn new(pool: &Arc<Pool>, directory: Arc<Directory>, class: Option<&str>) -> Result<Self> {
         let class = class.map(|class| directory.class(class).cloned()).transpose()?;
         let config = pool.config();
-        let mut identity =
-            format!("{}\n{}\n", Dn::parse(config.synchronized()).map_or_else(String::new, |dn| dn.normal()), config.identifier);
+        // Tokens outlive what is known of a schema.
+        let base = Dn::parse(config.synchronized()).map_or_else(String::new, |dn| dn.normal(&Subschema::default()));
+        let mut identity = format!("{base}\n{}\n", config.identifier);
         identity.push_str(&filter(config, None).to_string());
         identity.push('\n');
         // A directory that is built anew has another root, even where its name is the same.
-        let context = directory.root.context_of(config.synchronized()).unwrap_or(config.synchronized()).to_owned();
+        let schema = &directory.subschema;
+        let context = directory.root.context_of(config.synchronized(), schema).unwrap_or(config.synchronized()).to_owned();
         let root = first_entry(pool, &Request::Search(Search::entry(context.as_str(), &["entryUUID", "nsUniqueId"]))).await?;
         match root {
             Some(root) => {
@@ -76,7 +79,8 @@ impl Subject {
             // It may be hidden from us for good. What is below must be there: a database out of service is no new one.
             None => drop(is_any_visible(pool, config.synchronized(), Filter::anything()).await?),
         }
-        let beyond = [config.base_context.as_str(), &context].into_iter().rfind(|name| !is_same(name, config.synchronized()));
+        let beyond =
+            [config.base_context.as_str(), &context].into_iter().rfind(|name| !is_same(name, config.synchronized(), schema));
         let beyond = beyond.map(str::to_owned);
         let is_by_unique_id = config.identifier.eq_ignore_ascii_case(NS_UNIQUE_ID);
         Ok(Self { directory, class, identity, readers: HashMap::new(), beyond, is_by_unique_id })
@@ -147,7 +151,7 @@ impl Subject {
         is_any_visible(pool, config.synchronized(), filter(config, self.class.as_deref())).await
     }
 
-    /// Makes an object of an entry that has changed.
+    /// Makes an object of an entry, unless the one change that it tells of is one of those that are left out.
     pub(crate) async fn read(&mut self, pool: &Arc<Pool>, message: &Message) -> Result<Changed> {
         if self.is_ignored(pool.config(), message)? { Ok(Changed::Ignored) } else { self.make(pool, message).await }
     }
@@ -202,7 +206,7 @@ impl Subject {
             || Error::new(ErrorKind::Denied, format!("an entry shows no '{}', which identifies entries", config.identifier));
         if &*config.identifier == DN {
             let name = std::str::from_utf8(entry.dn).map_err(|_| hidden())?;
-            return Ok(crate::dn::canonical(name.to_owned()).into());
+            return Ok(spelled(name.to_owned(), &self.directory.subschema, Spelling::Identifier).into());
         }
         let values = entry.values_of(&config.identifier).map_err(broken)?;
         let form = self.directory.identifier_form();
@@ -219,7 +223,8 @@ impl Subject {
             return Ok(left.into_iter().map(|identifier| Ok(self.deleted(identifier))).collect());
         };
         let base_context = pool.config().base_context.clone();
-        if !is_same(pool.config().synchronized(), &base_context) {
+        let schema = Arc::clone(&self.directory.subschema);
+        if !is_same(pool.config().synchronized(), &base_context, &schema) {
             let (found, all) = self.find(pool, &base_context, &left).await?;
             if !all {
                 let message =
@@ -238,7 +243,7 @@ impl Subject {
                 }
             }
         }
-        if !left.is_empty() && !is_same(&base_context, &beyond) {
+        if !left.is_empty() && !is_same(&base_context, &beyond, &schema) {
             // We may have no rights there; then those below are left to the next reconciliation.
             for message in self.find(pool, &beyond, &left).await.map(|(found, _)| found).unwrap_or_default() {
                 below.look(pool.config(), &message)?;
@@ -272,7 +277,9 @@ impl Subject {
         let values = message.entry().and_then(|entry| entry.values_of("modifiersName"));
         let values = values.map_err(|_| not_ldap(&config.server()))?;
         let name = values.first().and_then(|value| std::str::from_utf8(value).ok()).and_then(Dn::parse);
-        Ok(name.is_some_and(|name| config.ignored_modifiers.iter().any(|ignored| **ignored == *name.normal())))
+        let normal = |name: Dn| name.normal(&self.directory.subschema);
+        let name = name.map(normal);
+        Ok(name.is_some() && config.ignored_modifiers.iter().any(|ignored| Dn::parse(ignored).map(normal) == name))
     }
 }
 
@@ -284,8 +291,8 @@ pub(crate) fn called_otherwise() -> Error {
     )
 }
 
-fn is_same(a: &str, b: &str) -> bool {
-    let normal = |name| Dn::parse(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.normal()));
+fn is_same(a: &str, b: &str, schema: &Subschema) -> bool {
+    let normal = |name| Dn::parse(name).map_or(Cow::Borrowed(name), |name| Cow::Owned(name.normal(schema)));
     normal(a) == normal(b)
 }
 

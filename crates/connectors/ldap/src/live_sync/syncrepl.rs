@@ -227,7 +227,7 @@ impl Refresh {
                     StateKind::Deleted => self.gone(vec![state.id], events).await?,
                     StateKind::Changed => {
                         self.below.look(self.pool.config(), &message)?;
-                        match self.subject.read(&self.pool, &message).await? {
+                        match self.subject.make(&self.pool, &message).await? {
                             Changed::Object(object) => {
                                 self.subject.check(&object, state.id)?;
                                 events.push(Ok(SyncEvent::Change(full(object), None)));

@@ -9,12 +9,14 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Completeness, Error, ErrorKind, Result, SyncEvent};
+use tidelock_connector_api::{Change, ChangeKind, Completeness, Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
-use super::below::Below;
+use super::below::{Below, SUBORDINATES};
+use super::names::Names;
 use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::{TimePosition, digest};
+use crate::ber::Malformed;
 use crate::client::Pool;
 use crate::clock::{now, server_time};
 use crate::error::not_ldap;
@@ -41,6 +43,7 @@ pub(super) struct Scan {
     latest: i64,
     clock: Clock,
     below: Below,
+    names: Names,
     /// Whether anything is left.
     left: bool,
     stage: Stage,
@@ -80,6 +83,7 @@ impl Scan {
     pub(super) fn new(pool: Arc<Pool>, subject: Subject, after: TimePosition) -> Self {
         let seen = after.seen.iter().copied().collect();
         let latest = after.latest;
+        let names = Names::new(after.names.clone());
         Self {
             pool,
             subject,
@@ -89,6 +93,7 @@ impl Scan {
             latest,
             clock: Clock::default(),
             below: Below::default(),
+            names,
             left: false,
             stage: Stage::Begin,
         }
@@ -126,10 +131,14 @@ impl Scan {
             Stage::Below => {
                 let mut changes = Vec::new();
                 let all = self.below.fill(&self.pool, &mut self.subject, &mut changes).await?;
+                for change in changes.iter().flatten() {
+                    self.told(change);
+                }
                 events.extend(changes.into_iter().map(|change| change.map(|change| SyncEvent::Change(change, None))));
                 match all {
                     false => self.stage = Stage::Below,
                     true => {
+                        self.names.settle(&self.pool, &self.subject).await?;
                         let age = now().saturating_sub(self.after.compared);
                         // A clock that was set back must not keep us from it.
                         if age >= 0 && u128::from(age.unsigned_abs()) < config.comparison_interval.as_millis() {
@@ -161,6 +170,7 @@ impl Scan {
                         if !self.left && !config.allow_empty {
                             return Err(nothing_left());
                         }
+                        self.names.forget_missing(&self.pool, &self.subject).await?;
                         self.end(now(), events);
                         Ok(true)
                     }
@@ -171,8 +181,7 @@ impl Scan {
 
     async fn take(&mut self, message: &Message, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
         let stamp = stamp(&self.pool, message)?;
-        // All that was sent of it: an entry can change twice within the second that stamps tell apart.
-        let digest = digest(&message.content);
+        let digest = entry_digest(&self.pool, message)?;
         self.latest = self.latest.max(stamp.min(self.clock.theirs));
         self.recent.push((stamp, digest));
         if self.recent.len() > 2 * MAX_SEEN {
@@ -181,9 +190,15 @@ impl Scan {
         if self.seen.contains(&digest) {
             return Ok(());
         }
-        self.below.look(self.pool.config(), message)?;
-        match self.subject.read(&self.pool, message).await? {
-            Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
+        if self.names.look(&self.pool, &self.subject, message)? {
+            self.below.look(self.pool.config(), message)?;
+        }
+        match self.subject.make(&self.pool, message).await? {
+            Changed::Object(object) => {
+                let change = full(object);
+                self.told(&change);
+                events.push(Ok(SyncEvent::Change(change, None)));
+            }
             Changed::Failed(error) => events.push(Err(error)),
             Changed::Left => {
                 let identifier = self.subject.identifier(self.pool.config(), message)?;
@@ -194,10 +209,17 @@ impl Scan {
         Ok(())
     }
 
+    fn told(&mut self, change: &Change) {
+        if let ChangeKind::Full(object) = &change.kind {
+            self.names.told(object.origin.as_deref().unwrap_or_default());
+        }
+    }
+
     fn end(&mut self, compared: i64, events: &mut Vec<Result<SyncEvent>>) {
         self.forget();
         let seen = self.recent.iter().map(|(_, digest)| *digest).collect();
-        let position = TimePosition { latest: self.latest, compared, seen, taken: self.clock.ours };
+        let names = self.names.remembered();
+        let position = TimePosition { latest: self.latest, compared, seen, taken: self.clock.ours, names };
         events.push(Ok(SyncEvent::End(self.subject.token(&Position::Time(position)))));
     }
 
@@ -230,13 +252,16 @@ impl Scan {
 pub(super) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<TimePosition> {
     let root = &subject.directory().root;
     let clock = Clock::read(pool).await;
-    let stamps = Search { attributes: vec!["modifyTimestamp".to_owned()], ..subject.search(pool.config(), &[]) };
-    let mut highest = 0;
+    let [has, count] = SUBORDINATES;
+    let attributes = ["modifyTimestamp", &pool.config().identifier, has, count].map(str::to_owned).to_vec();
+    let stamps = Search { attributes, ..subject.following(pool.config(), &[]) };
+    let (mut highest, mut names) = (0, Names::default());
     let mut walk = Walk::new(Arc::clone(pool), root, stamps);
     loop {
         let (messages, verdict) = walk.batch().await?;
         for message in messages {
             highest = highest.max(stamp(pool, &message)?);
+            names.look(pool, subject, &message)?;
         }
         if let Some(verdict) = verdict {
             whole(verdict)?;
@@ -254,14 +279,38 @@ pub(super) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<TimeP
         // What came since the latest stamp was looked for is left to the first run.
         for message in messages {
             if stamp(pool, &message)? <= highest && seen.len() < MAX_SEEN {
-                seen.push(digest(&message.content));
+                seen.push(entry_digest(pool, &message)?);
             }
         }
         if let Some(verdict) = verdict {
             whole(verdict)?;
-            return Ok(TimePosition { latest, compared: clock.ours, seen, taken: clock.ours });
+            let names = names.remembered();
+            return Ok(TimePosition { latest, compared: clock.ours, seen, taken: clock.ours, names });
         }
     }
+}
+
+/// Tells an entry as it is from what it was: an entry can change twice within the second that stamps tell apart. How much is below it is
+/// left out, which others change.
+fn entry_digest(pool: &Arc<Pool>, message: &Message) -> Result<u64> {
+    let whole = || {
+        let mut entry = message.entry()?;
+        let mut parts = vec![entry.dn];
+        while let Some((name, mut values)) = entry.attribute()? {
+            if !SUBORDINATES.iter().any(|left_out| name.eq_ignore_ascii_case(left_out.as_bytes())) {
+                parts.push(name);
+                parts.extend(values.all()?);
+            }
+        }
+        let mut text = Vec::with_capacity(message.content.len());
+        for part in parts {
+            text.extend_from_slice(part);
+            // Where one ends and the next begins counts.
+            text.extend_from_slice(&part.len().to_be_bytes());
+        }
+        Ok(digest(&text))
+    };
+    whole().map_err(|_: Malformed| not_ldap(&pool.config().server()))
 }
 
 fn stamp(pool: &Arc<Pool>, message: &Message) -> Result<i64> {

@@ -7,6 +7,8 @@ use std::fmt::Write as _;
 
 use tidelock_connector_api::{Error, ErrorKind, Token};
 
+use super::names::Remembered;
+
 /// A position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
@@ -27,6 +29,8 @@ pub(crate) struct TimePosition {
     pub(crate) seen: Vec<u64>,
     /// When it was taken, by our own clock; milliseconds since 1970.
     pub(crate) taken: i64,
+    /// What entries are called that have others below them.
+    pub(crate) names: Remembered,
 }
 
 const MARK: &str = "ldap1";
@@ -47,7 +51,10 @@ pub(super) fn make(subject: u64, position: &Position) -> Token {
             for digest in &time.seen {
                 let _ = write!(text, "{digest:016x}");
             }
-            let _ = write!(text, ":{}", time.taken);
+            let _ = write!(text, ":{}:", time.taken);
+            for (identifier, name) in &time.names {
+                let _ = write!(text, "{identifier:08x}{name:016x}");
+            }
         }
     }
     let checksum = digest(text.as_bytes());
@@ -89,9 +96,16 @@ fn position<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Position> {
                 .map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes))
                 .collect::<Option<_>>()?,
             taken: parts.next()?.parse().ok()?,
+            // Tokens of earlier versions remember none.
+            names: bytes(parts.next().unwrap_or_default())?.chunks(12).map(remembered).collect::<Option<_>>()?,
         })),
         _ => None,
     }
+}
+
+fn remembered(bytes: &[u8]) -> Option<(u32, u64)> {
+    let (identifier, name) = bytes.split_at_checked(4)?;
+    Some((u32::from_be_bytes(identifier.try_into().ok()?), u64::from_be_bytes(name.try_into().ok()?)))
 }
 
 pub(crate) fn expired(why: &str) -> Error {
@@ -117,10 +131,13 @@ mod tests {
     use super::*;
 
     fn positions() -> impl Strategy<Value = Position> {
-        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4), any::<i64>());
+        let names = proptest::collection::btree_map(any::<u32>(), any::<u64>(), 0..4);
+        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4), any::<i64>(), names);
         prop_oneof![
             any::<Vec<u8>>().prop_map(Position::Cookie),
-            time.prop_map(|(latest, compared, seen, taken)| Position::Time(TimePosition { latest, compared, seen, taken })),
+            time.prop_map(|(latest, compared, seen, taken, names)| {
+                Position::Time(TimePosition { latest, compared, seen, taken, names })
+            }),
         ]
     }
 
@@ -139,6 +156,14 @@ mod tests {
             bytes[at] = to;
             prop_assert_eq!(read(&Token::new(bytes), |_| 7).unwrap_err().kind(), ErrorKind::TokenExpired);
             prop_assert_eq!(read(&token, |_| 8).unwrap_err().kind(), ErrorKind::TokenExpired);
+        }
+
+        #[test]
+        fn a_token_of_a_version_that_remembered_no_names_is_read(latest: i64, compared: i64, taken: i64) {
+            let text = format!("{MARK}:{:016x}:time:{latest}:{compared}::{taken}", 7);
+            let token = Token::new(format!("{text}:{:016x}", digest(text.as_bytes())).into_bytes());
+            let expected = TimePosition { latest, compared, taken, ..TimePosition::default() };
+            prop_assert_eq!(read(&token, |_| 7).unwrap(), Position::Time(expected));
         }
 
         #[test]

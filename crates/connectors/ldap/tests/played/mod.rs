@@ -25,11 +25,20 @@ pub async fn server<F>(answer: F) -> LdapConfig
 where
     F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)> + Clone + Send + 'static,
 {
+    writable(answer, |_| None).await
+}
+
+/// The same, with an answer to everything else that it is asked for; where there is none, it is silent.
+pub async fn writable<F, W>(answer: F, write: W) -> LdapConfig
+where
+    F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)> + Clone + Send + 'static,
+    W: Fn(&LdapMsg) -> Option<LdapOp> + Clone + Send + 'static,
+{
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, answer.clone()));
+            tokio::spawn(serve(stream, answer.clone(), write.clone()));
         }
     });
     let mut config = LdapConfig::new("127.0.0.1", port, "dc=x");
@@ -37,13 +46,19 @@ where
     config
 }
 
-async fn serve<F>(stream: TcpStream, answer: F)
+async fn serve<F, W>(stream: TcpStream, answer: F, write: W)
 where
     F: Fn(&LdapSearchRequest, &[LdapControl]) -> Vec<(LdapOp, Vec<LdapControl>)>,
+    W: Fn(&LdapMsg) -> Option<LdapOp>,
 {
     let mut framed = Framed::new(stream, LdapCodec::default());
     while let Some(Ok(message)) = framed.next().await {
-        let LdapOp::SearchRequest(request) = message.op else { continue };
+        let LdapOp::SearchRequest(request) = &message.op else {
+            if let Some(op) = write(&message) {
+                let _ = framed.send(LdapMsg { msgid: message.msgid, op, ctrl: vec![] }).await;
+            }
+            continue;
+        };
         let answers = match &*request.base {
             "" => vec![
                 (
@@ -53,7 +68,7 @@ where
                 done(),
             ],
             "cn=schema" => vec![(schema(), vec![]), done()],
-            _ => answer(&request, &message.ctrl),
+            _ => answer(request, &message.ctrl),
         };
         for (op, ctrl) in answers {
             if op == LdapOp::UnbindRequest {
@@ -75,10 +90,11 @@ fn schema() -> LdapOp {
                 &[
                     "( 2.5.4.0 NAME 'objectClass' EQUALITY objectIdentifierMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.38 )",
                     "( 2.5.4.31 NAME 'member' SYNTAX 1.3.6.1.4.1.1466.115.121.1.12 )",
-                    "( 1.1 NAME 'level' SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )",
+                    "( 1.1 NAME 'level' EQUALITY integerMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.27 SINGLE-VALUE )",
+                    "( 2.5.4.35 NAME 'userPassword' EQUALITY octetStringMatch SYNTAX 1.3.6.1.4.1.1466.115.121.1.40 )",
                 ],
             ),
-            ("objectClasses", &["( 2.5.6.9 NAME 'group' STRUCTURAL MUST objectClass MAY ( member $ level ) )"]),
+            ("objectClasses", &["( 2.5.6.9 NAME 'group' STRUCTURAL MUST objectClass MAY ( member $ level $ userPassword ) )"]),
         ],
     )
 }
