@@ -1,7 +1,7 @@
 //! What the engine did to each account, in order: written by the database itself, within the engine's own transactions.
 //!
 //! Final states hide what happened on the way: a change that is applied twice leaves the same account behind. So a trigger on the engine's
-//! table of results notes each time that an account was synchronized. A note is durable exactly if the effect is. Changes of one account that
+//! lists of results notes each time that an account was synchronized. A note is durable exactly if the effect is. Changes of one account that
 //! are committed together leave a note each, and all of these tell of the state in the end. This reads private tables, which change without
 //! notice; where they do, this file has to follow.
 
@@ -23,15 +23,27 @@ pub struct Note {
 
 /// Begins to note, in a repository that exists.
 pub fn install(home: &Home) {
-    let note = "BEGIN
-        INSERT INTO test_note (identifier, seq, dead)
-            SELECT identifier, CASE WHEN dead = 0 THEN CAST(attributes ->> '$.seq' AS INTEGER) END, dead
-            FROM shadow WHERE id = NEW.shadow;
-      END";
+    // The first of the results of a shadow has the number of all that there have been.
+    let note = |before: &str| {
+        format!(
+            "BEGIN
+               INSERT INTO test_note (identifier, seq, dead)
+                 SELECT identifier, CASE WHEN dead = 0 THEN CAST(attributes ->> '$.seq' AS INTEGER) END, dead
+                 FROM shadow CROSS JOIN test_number
+                 WHERE id = NEW.id AND nr <= coalesce(NEW.results ->> '$[0][0]', 0) - coalesce({before} ->> '$[0][0]', 0);
+             END"
+        )
+    };
     connect(home)
         .execute_batch(&format!(
             "CREATE TABLE test_note (id INTEGER PRIMARY KEY, identifier TEXT NOT NULL, seq INTEGER, dead INTEGER NOT NULL);
-             CREATE TRIGGER test_insert AFTER INSERT ON operation_result {note};"
+             CREATE TABLE test_number (nr INTEGER PRIMARY KEY);
+             INSERT INTO test_number
+               WITH RECURSIVE number (nr) AS (SELECT 1 UNION ALL SELECT nr + 1 FROM number LIMIT 1000) SELECT nr FROM number;
+             CREATE TRIGGER test_insert AFTER INSERT ON shadow_seen {};
+             CREATE TRIGGER test_update AFTER UPDATE OF results ON shadow_seen {};",
+            note("NULL"),
+            note("OLD.results"),
         ))
         .unwrap();
 }

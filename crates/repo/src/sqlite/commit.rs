@@ -1,10 +1,10 @@
 //! Writing a batch: one transaction.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior};
+use tidelock_model::Items;
 use tidelock_model::object::{Focus, FocusType};
-use tidelock_model::{Items, Oid};
 
 use super::Db;
 use super::column::{Code, OidColumn, items_text, text};
@@ -12,11 +12,9 @@ use super::failure::{Attempt, conflict, misuse};
 use super::index::{self, Index};
 use super::names::Names;
 use super::read::array;
-use super::{inbox, tokens, triggers};
-use crate::{Batch, Fingerprint, FocusChange, FocusRef, NewTrigger, OperationResult, ShadowChange, ShadowRef, TriggerChange};
-
-const RESULTS_OF_A_SHADOW: usize = 5;
-const RESULTS_OF_A_TASK: usize = 3;
+use super::seen::{Seen, Written, of_batch};
+use super::{inbox, seen, tokens, triggers};
+use crate::{Batch, FocusChange, FocusRef, NewTrigger, ShadowChange, ShadowRef, TriggerChange};
 
 /// Writes a batch.
 pub(super) fn commit(db: &mut Db, batch: &Batch) -> Attempt<()> {
@@ -27,8 +25,7 @@ pub(super) fn commit(db: &mut Db, batch: &Batch) -> Attempt<()> {
     }
     let foci = write_foci(&transaction, index, batch)?;
     let mut shadows = write_shadows(&transaction, names, &batch.shadows, &foci)?;
-    write_seen(&transaction, &mut shadows, batch)?;
-    write_results(&transaction, names, &mut shadows, &batch.results)?;
+    seen::write(&transaction, names, &mut shadows, batch)?;
     write_triggers(&transaction, names, &mut shadows, &batch.triggers)?;
     if let Some(marks) = &batch.inbox {
         inbox::mark(&transaction, marks)?;
@@ -248,26 +245,6 @@ fn delete_focus(db: &Connection, index: &Index, id: i64, old: &OldFocus) -> Atte
     Ok(())
 }
 
-/// A shadow of the batch that is being written.
-struct Written {
-    id: i64,
-    /// For a new one: its row of `shadow_seen`, which is stored once all its marks are known.
-    seen: Option<Seen>,
-}
-
-/// The rest of a row of `shadow_seen`.
-#[derive(Default)]
-struct Seen {
-    run: u32,
-    at: Option<i64>,
-    full_at: Option<i64>,
-    fingerprint: Option<Fingerprint>,
-}
-
-fn of_batch(shadows: &mut [Written], at: usize) -> Attempt<&mut Written> {
-    Ok(shadows.get_mut(at).ok_or_else(|| misuse("a batch refers to a shadow that it does not have"))?)
-}
-
 fn write_shadows(db: &Connection, names: &mut Names, changes: &[ShadowChange], foci: &[Option<i64>]) -> Attempt<Vec<Written>> {
     let mut written = Vec::with_capacity(changes.len());
     if changes.is_empty() {
@@ -376,125 +353,8 @@ fn rewrite_shadow(
     ))?)
 }
 
-fn shadow_gone() -> super::failure::Failure {
+pub(super) fn shadow_gone() -> super::failure::Failure {
     conflict("a shadow has been deleted").into()
-}
-
-/// What becomes of a row of `shadow_seen`.
-#[derive(Clone, Copy, Default)]
-struct Mark {
-    seen: Option<(u32, i64)>,
-    full_at: Option<i64>,
-    fingerprint: Option<Option<Fingerprint>>,
-}
-
-/// Writes what is kept in the rows of `shadow_seen`: each once, in the order in which they are stored.
-fn write_seen(db: &Connection, shadows: &mut [Written], batch: &Batch) -> Attempt<()> {
-    let mut marks: Vec<(i64, Mark)> = Vec::with_capacity(batch.shadows.len() + batch.seen.len());
-    for change in &batch.shadows {
-        marks.extend(change.key.map(|key| (key.0, Mark { fingerprint: Some(change.fingerprint), ..Mark::default() })));
-    }
-    for mark in &batch.seen {
-        let at = mark.at.as_millis();
-        let id = match mark.shadow {
-            ShadowRef::Stored(key) => key.0,
-            ShadowRef::New(place) => match of_batch(shadows, place)? {
-                Written { seen: Some(seen), .. } => {
-                    (seen.run, seen.at) = (mark.run, Some(at));
-                    if mark.fully {
-                        seen.full_at = Some(at);
-                    }
-                    continue;
-                }
-                Written { id, .. } => *id,
-            },
-        };
-        marks.push((id, Mark { seen: Some((mark.run, at)), full_at: mark.fully.then_some(at), fingerprint: None }));
-    }
-    // Those of one shadow stay in their order.
-    marks.sort_by_key(|(id, _)| *id);
-    let mut met = db.prepare_cached("UPDATE shadow_seen SET run = ?2, at = ?3, full_at = coalesce(?4, full_at) WHERE id = ?1")?;
-    let mut remade = db.prepare_cached("UPDATE shadow_seen SET fingerprint = ?2 WHERE id = ?1")?;
-    let mut both = db.prepare_cached(
-        "UPDATE shadow_seen SET run = ?2, at = ?3, full_at = coalesce(?4, full_at), fingerprint = ?5 WHERE id = ?1",
-    )?;
-    for same in marks.chunk_by(|(a, _), (b, _)| a == b) {
-        let id = same[0].0;
-        let mut whole = Mark::default();
-        for (_, mark) in same {
-            whole.seen = mark.seen.or(whole.seen);
-            whole.full_at = mark.full_at.or(whole.full_at);
-            whole.fingerprint = mark.fingerprint.or(whole.fingerprint);
-        }
-        let written = match (whole.seen, whole.fingerprint) {
-            (Some((run, at)), None) => met.execute((id, run, at, whole.full_at))?,
-            (Some((run, at)), Some(fingerprint)) => both.execute((id, run, at, whole.full_at, fingerprint))?,
-            (None, fingerprint) => remade.execute((id, fingerprint.flatten()))?,
-        };
-        if written == 0 {
-            return Err(shadow_gone());
-        }
-    }
-    let mut insert =
-        db.prepare_cached("INSERT INTO shadow_seen (id, run, at, full_at, fingerprint) VALUES (?1, ?2, ?3, ?4, ?5)")?;
-    for shadow in shadows {
-        if let Some(seen) = &shadow.seen {
-            insert.execute((shadow.id, seen.run, seen.at, seen.full_at, seen.fingerprint))?;
-        }
-    }
-    Ok(())
-}
-
-/// The results that a shadow has, by number and task, newest first.
-type Kept = Vec<(i64, i64)>;
-
-fn write_results(db: &Connection, names: &mut Names, shadows: &mut [Written], results: &[OperationResult]) -> Attempt<()> {
-    if results.is_empty() {
-        return Ok(());
-    }
-    let mut insert = db.prepare_cached(
-        "INSERT INTO operation_result (shadow, nr, task_activity, at, status, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-    )?;
-    let (mut of_stored, mut of_new) = (Vec::with_capacity(results.len()), Vec::new());
-    for result in results {
-        match result.shadow {
-            ShadowRef::Stored(key) => of_stored.push((key.0, result)),
-            ShadowRef::New(place) => {
-                let shadow = of_batch(shadows, place)?;
-                if shadow.seen.is_some() { of_new.push((shadow.id, result)) } else { of_stored.push((shadow.id, result)) }
-            }
-        }
-    }
-    // Those of one shadow stay in their order.
-    of_stored.sort_by_key(|(shadow, _)| *shadow);
-    let mut kept = read_kept(db, of_stored.iter().map(|(shadow, _)| *shadow))?;
-    for (shadow, result) in of_stored.into_iter().chain(of_new) {
-        let activity = names.activity_id(db, &result.task, &result.activity)?;
-        let nr = make_room(db, names, shadow, kept.entry(shadow).or_default(), activity, &result.task)?;
-        insert.execute((shadow, nr, activity, result.at.as_millis(), result.status.code(), result.message.as_deref()))?;
-        if result.status.is_failure() {
-            db.prepare_cached("UPDATE shadow_seen SET fingerprint = NULL WHERE id = ?1")?.execute([shadow])?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) const RESULTS_KEPT: &str = "
-    SELECT r.shadow, r.nr, r.task_activity FROM rarray(?1) a
-    CROSS JOIN operation_result r ON r.shadow = a.value
-    ORDER BY a.rowid, r.nr DESC";
-
-/// Reads the results of shadows, which are given in their order.
-fn read_kept(db: &Connection, shadows: impl Iterator<Item = i64>) -> Attempt<HashMap<i64, Kept>> {
-    let mut shadows: Vec<i64> = shadows.collect();
-    shadows.dedup();
-    let mut kept: HashMap<i64, Kept> = HashMap::with_capacity(shadows.len());
-    let mut statement = db.prepare_cached(RESULTS_KEPT)?;
-    let mut rows = statement.query([array(shadows)])?;
-    while let Some(row) = rows.next()? {
-        kept.entry(row.get(0)?).or_default().push((row.get(1)?, row.get(2)?));
-    }
-    Ok(kept)
 }
 
 fn write_triggers(db: &Connection, names: &mut Names, shadows: &mut [Written], changes: &[TriggerChange]) -> Attempt<()> {
@@ -511,24 +371,4 @@ fn write_triggers(db: &Connection, names: &mut Names, shadows: &mut [Written], c
         }
     }
     Ok(())
-}
-
-/// Deletes the results that a new one of this task pushes out; gives the number of the new one.
-fn make_room(db: &Connection, names: &mut Names, shadow: i64, kept: &mut Kept, activity: i64, task: &Oid) -> Attempt<i64> {
-    let (mut of_shadow, mut of_task) = (1, 1);
-    let mut stay = Kept::with_capacity(kept.len() + 1);
-    let nr = kept.first().map_or(1, |(nr, _)| nr + 1);
-    stay.push((nr, activity));
-    for (nr, activity) in kept.drain(..) {
-        let same_task = names.activity(db, activity)?.task == *task;
-        if of_shadow == RESULTS_OF_A_SHADOW || (same_task && of_task == RESULTS_OF_A_TASK) {
-            db.prepare_cached("DELETE FROM operation_result WHERE shadow = ?1 AND nr = ?2")?.execute((shadow, nr))?;
-        } else {
-            of_shadow += 1;
-            of_task += usize::from(same_task);
-            stay.push((nr, activity));
-        }
-    }
-    *kept = stay;
-    Ok(nr)
 }

@@ -13,6 +13,8 @@ mod index;
 mod names;
 mod open;
 mod read;
+mod results;
+mod seen;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -246,7 +248,7 @@ impl Repo for Sqlite {
 
     async fn results_of(&self, shadows: &[ShadowKey]) -> Result<Vec<Vec<OperationResult>>> {
         let shadows = shadows.to_vec();
-        self.read_apart("read results", move |db| read::results_of(db, &shadows)).await
+        self.read_apart("read results", move |db| results::of(db, &shadows)).await
     }
 
     async fn triggers(&self, shadow: ShadowKey) -> Result<Vec<StoredTrigger>> {
@@ -291,7 +293,7 @@ impl Repo for Sqlite {
 
     async fn have_results(&self, shadows: &[ShadowKey], which: &ResultFilter) -> Result<Vec<bool>> {
         let (shadows, which) = (shadows.to_vec(), which.clone());
-        self.read_near("look through results", move |db| read::have_results(db, &shadows, &which)).await
+        self.read_near("look through results", move |db| results::are_there(db, &shadows, &which)).await
     }
 
     async fn remaining(&self, which: &Remaining, after: Option<ShadowKey>, limit: usize) -> Result<Vec<StoredShadow>> {

@@ -18,7 +18,7 @@ use crate::{Error, ErrorKind, Result};
 pub(super) const APPLICATION_ID: i32 = 0x5469_6465;
 
 /// What each version adds to the one before; the first makes the tables.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 
 /// How large the pages of a new file are, in bytes. What changes is spread: a few small rows on many pages, each of which is written whole
 /// to the log and to its place, so that half of SQLite's usual size writes hardly more than half as much.

@@ -5,16 +5,17 @@ use std::rc::Rc;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
 use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
-use tidelock_model::{Oid, Timestamp};
+use tidelock_model::Oid;
 
 use super::Db;
 use super::column::{Code, OidColumn, StoredOid, items, text, timestamp};
 use super::commit::version;
 use super::failure::{Attempt, corrupt};
 use super::names::Names;
+use super::results;
 use crate::{
-    Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult, OperationStatus, Remaining,
-    ResultFilter, ShadowFilter, ShadowKey, StoredFocus, StoredObject, StoredShadow, SyncLevel,
+    Error, ErrorKind, FocusKey, IndexedItem, KnownShadow, ObjectKey, ObjectType, Remaining, ShadowFilter, ShadowKey, StoredFocus,
+    StoredObject, StoredShadow, SyncLevel,
 };
 
 // ---- the data path -------------------------------------------------------------------------------------------------------
@@ -130,7 +131,7 @@ pub(super) fn remaining(db: &mut Db, which: &Remaining, after: Option<ShadowKey>
     conditions.add(&format!("(n.{stamp} IS NULL OR n.{stamp} <= ?)"), which.until.as_millis());
     conditions.of_filter(&ShadowFilter { dead: false, ..which.filter.clone() });
     if let Some(results) = &which.results {
-        conditions.of_results(results, "n.id");
+        results::add_condition(&mut conditions, results);
     }
     // Mostly nearly all have been met, so the narrow table leads.
     let sql = format!(
@@ -146,21 +147,6 @@ pub(super) fn remaining(db: &mut Db, which: &Remaining, after: Option<ShadowKey>
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(shadow_with_owner(connection, names, row)?);
-    }
-    Ok(found)
-}
-
-/// Whether each of these shadows has a result that is meant.
-pub(super) fn have_results(db: &mut Db, shadows: &[ShadowKey], which: &ResultFilter) -> Attempt<Vec<bool>> {
-    let mut conditions = Conditions::default();
-    conditions.of_results(which, "a.value");
-    conditions.values.insert(0, Box::new(array(shadows.iter().map(|key| key.0))));
-    let sql = format!("SELECT a.rowid FROM rarray(?) a WHERE {}", conditions.sql());
-    let mut found = vec![false; shadows.len()];
-    let mut statement = db.connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(&conditions.values))?;
-    while let Some(row) = rows.next()? {
-        *place(&mut found, row, 0)? = true;
     }
     Ok(found)
 }
@@ -289,32 +275,6 @@ pub(super) fn projections_sql() -> String {
     )
 }
 
-pub(super) const RESULTS_OF: &str = "
-    SELECT a.rowid, r.shadow, r.task_activity, r.at, r.status, r.message FROM rarray(?1) a
-    CROSS JOIN operation_result r ON r.shadow = a.value
-    ORDER BY a.rowid, r.nr DESC";
-
-/// The results kept with each of these shadows, newest first.
-pub(super) fn results_of(db: &mut Db, shadows: &[ShadowKey]) -> Attempt<Vec<Vec<OperationResult>>> {
-    let Db { connection, names, .. } = db;
-    let mut found = vec![Vec::new(); shadows.len()];
-    let mut statement = connection.prepare_cached(RESULTS_OF)?;
-    let mut rows = statement.query([array(shadows.iter().map(|key| key.0))])?;
-    while let Some(row) = rows.next()? {
-        let activity = names.activity(connection, row.get(2)?)?;
-        let result = OperationResult {
-            shadow: crate::ShadowRef::Stored(ShadowKey(row.get(1)?)),
-            task: activity.task.clone(),
-            activity: activity.activity.clone(),
-            at: timestamp(row, 3)?.ok_or_else(|| corrupt("a result"))?,
-            status: OperationStatus::of_column(row, 4)?,
-            message: row.get(5)?,
-        };
-        place(&mut found, row, 0)?.push(result);
-    }
-    Ok(found)
-}
-
 // ---- rows ----------------------------------------------------------------------------------------------------------------
 
 const SHADOW_COLUMNS: &str = "s.id, s.oid, s.class, s.identifier, s.name, s.type, s.situation, s.dead, s.attributes, \
@@ -410,7 +370,7 @@ fn row_number(row: &Row<'_>, column: usize) -> Attempt<usize> {
     Ok(usize::try_from(row.get::<_, i64>(column)? - 1).map_err(|err| corrupt("a row").with_source(err))?)
 }
 
-fn place<'a, T>(places: &'a mut [T], row: &Row<'_>, column: usize) -> Attempt<&'a mut T> {
+pub(super) fn place<'a, T>(places: &'a mut [T], row: &Row<'_>, column: usize) -> Attempt<&'a mut T> {
     Ok(places.get_mut(row_number(row, column)?).ok_or_else(|| corrupt("a row"))?)
 }
 
@@ -427,9 +387,9 @@ fn key_column(key: &ObjectKey) -> (&'static str, Box<dyn ToSql + '_>) {
 
 /// Conditions of a query, each with one parameter.
 #[derive(Default)]
-struct Conditions {
-    texts: Vec<String>,
-    values: Vec<Box<dyn ToSql>>,
+pub(super) struct Conditions {
+    pub(super) texts: Vec<String>,
+    pub(super) values: Vec<Box<dyn ToSql>>,
 }
 
 impl Conditions {
@@ -461,27 +421,7 @@ impl Conditions {
         }
     }
 
-    /// That the shadow of this number has a result that is meant.
-    fn of_results(&mut self, which: &ResultFilter, shadow: &str) {
-        let codes = |meant: &dyn Fn(OperationStatus) -> bool| {
-            let statuses = OperationStatus::ALL.into_iter().filter(|status| meant(*status));
-            statuses.map(|status| status.code().to_string()).collect::<Vec<_>>().join(", ")
-        };
-        self.texts.push(format!(
-            "EXISTS (SELECT 1 FROM operation_result r WHERE r.shadow = {shadow}
-               AND r.task_activity IN (SELECT id FROM task_activity WHERE task IN rarray(?)) AND r.at >= ? AND r.at <= ?
-               AND r.status IN ({meant})
-               AND NOT EXISTS (SELECT 1 FROM operation_result later WHERE later.shadow = r.shadow AND later.nr > r.nr
-                 AND (later.task_activity = r.task_activity OR (r.status IN ({failures}) AND later.status NOT IN ({failures})))))",
-            meant = codes(&|status| which.statuses.contains(&status)),
-            failures = codes(&|status| status.is_failure()),
-        ));
-        self.values.push(Box::new(array(which.tasks.iter().map(OidColumn::from))));
-        self.values.push(Box::new(which.from.map_or(i64::MIN, Timestamp::as_millis)));
-        self.values.push(Box::new(which.to.map_or(i64::MAX, Timestamp::as_millis)));
-    }
-
-    fn sql(&self) -> String {
+    pub(super) fn sql(&self) -> String {
         if self.texts.is_empty() { "TRUE".to_owned() } else { self.texts.join(" AND ") }
     }
 }

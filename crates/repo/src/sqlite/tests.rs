@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tidelock_model::object::{FocusType, MatchingRule};
 use tidelock_model::{Value, Values};
 
-use super::{Mode, Sqlite, commit, open, read, triggers};
+use super::{Mode, Sqlite, commit, open, read, results, triggers};
 use crate::conformance::build::{
     add, create, hr, known, object, retry, shadow, store_linked, store_users, token, user, users_by,
 };
@@ -352,9 +352,9 @@ fn no_statement_of_the_data_path_reads_a_table_through() {
     check_plan(read::FIND);
     check_plan(&read::load_sql());
     check_plan(&read::projections_sql());
-    check_plan(read::RESULTS_OF);
+    check_plan(results::OF);
     check_plan(commit::SHADOWS_OF);
-    check_plan(commit::RESULTS_KEPT);
+    check_plan(results::KEPT);
 }
 
 #[test]
