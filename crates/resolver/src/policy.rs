@@ -117,12 +117,26 @@ impl ResourcePolicy {
     #[must_use]
     pub fn stored(&self, type_: Option<usize>, object: &ResourceObject) -> Items {
         let class = self.schema.class(&object.class);
-        let identifiers = || class.into_iter().flat_map(|class| [&class.primary_identifier, &class.naming_attribute]);
+        let identifiers: Vec<Arc<str>>;
+        let names = match type_.and_then(|index| self.types.get(index)) {
+            Some(type_) => &type_.stored,
+            None => {
+                let of_class = class.into_iter().flat_map(|class| [&class.primary_identifier, &class.naming_attribute]);
+                identifiers = of_class.cloned().collect();
+                &identifiers
+            }
+        };
+        let mut others = object.attributes.iter().map(|(name, _)| name).peekable();
+        for name in names {
+            others.next_if(|other| *other == name);
+        }
+        if others.peek().is_none() {
+            // All of them, in their order.
+            return object.attributes.clone();
+        }
         let mut items = Items::new();
-        let mut keep = |name: &Arc<str>| items.set(Arc::clone(name), object.attributes.get(name).into());
-        match type_.and_then(|index| self.types.get(index)) {
-            Some(type_) => type_.stored.iter().for_each(&mut keep),
-            None => identifiers().for_each(&mut keep),
+        for name in names {
+            items.set(Arc::clone(name), object.attributes.get(name).into());
         }
         items
     }

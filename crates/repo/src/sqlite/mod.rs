@@ -36,7 +36,6 @@ use self::column::OidColumn;
 use self::failure::{Attempt, explain_result, misuse};
 use self::index::Index;
 use self::names::Names;
-use crate::repo::together;
 use crate::run_lock::RunLock;
 use crate::{
     Applied, Batch, Error, ErrorKind, FocusKey, InboxEntry, IndexedItem, KnownShadow, ObjectKey, ObjectType, OperationResult,
@@ -272,13 +271,7 @@ impl Repo for Sqlite {
         identifiers: Vec<Box<str>>,
     ) -> Result<Vec<Option<(KnownShadow, StoredShadow)>>> {
         let (resource, class) = (resource.clone(), class.to_owned());
-        self.read_apart("read shadows ahead", move |db| {
-            let known = read::look_up(db, &resource, &class, identifiers)?;
-            let keys: Vec<ShadowKey> = known.iter().flatten().map(|known| known.key).collect();
-            let stored = read::load(db, &keys)?;
-            Ok(together(known, stored))
-        })
-        .await
+        self.read_apart("read shadows ahead", move |db| read::read_ahead(db, &resource, &class, identifiers)).await
     }
 
     async fn ensure_indexed(&self, items: &[IndexedItem]) -> Result<()> {

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, ToSql, params_from_iter};
-use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
 use tidelock_model::Oid;
+use tidelock_model::object::{Focus, FocusType, Shadow, Situation};
 
 use super::Db;
 use super::column::{Code, OidColumn, StoredOid, items, text, timestamp};
@@ -75,6 +75,39 @@ pub(super) fn load_sql() -> String {
     format!(
         "SELECT {SHADOW_COLUMNS}, {OWNER_COLUMNS}, a.rowid FROM rarray(?1) a
          CROSS JOIN shadow s ON s.id = a.value
+         CROSS JOIN shadow_seen n ON n.id = s.id
+         LEFT JOIN focus f ON f.id = s.focus"
+    )
+}
+
+/// The living shadow of each identifier, with its owner.
+pub(super) fn read_ahead(
+    db: &mut Db,
+    resource: &Oid,
+    class: &str,
+    identifiers: Vec<Box<str>>,
+) -> Attempt<Vec<Option<(KnownShadow, StoredShadow)>>> {
+    let mut found = vec![None; identifiers.len()];
+    let Some(class) = db.names.find_class(&db.connection, resource, class)? else { return Ok(found) };
+    let Db { connection, names, .. } = db;
+    // In the order of the index, neighbours are read from the same pages.
+    let mut order: Vec<(Box<str>, usize)> = identifiers.into_iter().zip(0..).collect();
+    order.sort_unstable();
+    let (identifiers, mut places): (Vec<Box<str>>, Vec<usize>) = order.into_iter().unzip();
+    let mut statement = connection.prepare_cached(&read_ahead_sql())?;
+    let mut rows = statement.query((array(identifiers), class))?;
+    while let Some(row) = rows.next()? {
+        let stored = shadow_with_owner(connection, names, row)?;
+        let known = KnownShadow { key: stored.key, fingerprint: row.get(WITH_OWNER + 1)?, last_run: row.get(WITH_OWNER + 2)? };
+        found[*place(&mut places, row, WITH_OWNER)?] = Some((known, stored));
+    }
+    Ok(found)
+}
+
+pub(super) fn read_ahead_sql() -> String {
+    format!(
+        "SELECT {SHADOW_COLUMNS}, {OWNER_COLUMNS}, a.rowid, n.fingerprint, n.run FROM rarray(?1) a
+         CROSS JOIN shadow s ON s.class = ?2 AND s.identifier = a.value AND s.dead = 0
          CROSS JOIN shadow_seen n ON n.id = s.id
          LEFT JOIN focus f ON f.id = s.focus"
     )

@@ -351,6 +351,7 @@ fn no_statement_of_the_data_path_reads_a_table_through() {
     check_plan(read::LOOK_UP);
     check_plan(read::FIND);
     check_plan(&read::load_sql());
+    check_plan(&read::read_ahead_sql());
     check_plan(&read::projections_sql());
     check_plan(results::OF);
     check_plan(commit::SHADOWS_OF);
