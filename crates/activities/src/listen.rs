@@ -25,7 +25,6 @@ use crate::part::Part;
 use crate::presence::Presence;
 use crate::report::{self, Mode, RunStatus, TokenMove};
 use crate::run::{Commit, End, OnStop, Run, Worked};
-use crate::source::Item;
 use crate::synchronize::{Decided, ItemError, Stop, Work};
 use crate::tokens::{Following, token_text};
 use crate::watermark::Watermark;
@@ -336,16 +335,17 @@ struct Listener<'a> {
 struct UnderWay {
     commit: Commit,
     group: Group,
-    /// What their changes were, and whose.
-    items: Vec<Item>,
-    owners: Vec<usize>,
+    /// All their changes.
+    resolved: Resolved,
 }
 
-/// What is to be committed for all changes of some messages.
-struct Whole {
-    items: Vec<Item>,
+/// Changes of which it has been found out what became of their objects.
+struct Resolved {
+    /// The number of the message of each.
     owners: Vec<usize>,
-    decided: Decided,
+    work: Work,
+    /// The changes themselves, where what fails is tried again: it is to be found out anew then.
+    changes: Option<Vec<Incoming>>,
 }
 
 /// What has become of what was under way.
@@ -449,8 +449,8 @@ impl Listener<'_> {
         match self.land(run).await? {
             Landing::Committed => {}
             Landing::Changed => {
-                if let Some(Whole { items, owners, .. }) = whole.take() {
-                    group.put_back(&owners, items, 0);
+                if let Some((resolved, _)) = whole.take() {
+                    group.put_back(resolved, 0);
                 }
                 group.pending.iter_mut().for_each(|(_, change)| change.forget());
             }
@@ -468,10 +468,10 @@ impl Listener<'_> {
                 }
             }
         }
-        let Some(Whole { items, owners, mut decided }) = whole else { return self.take_apart(run, group).await };
-        self.mark(&group, &owners, &mut decided.batch);
+        let Some((resolved, mut decided)) = whole else { return self.take_apart(run, group).await };
+        self.mark(&group, &resolved.owners, &mut decided.batch);
         let commit = run.begin_commit(self.part, decided);
-        self.under_way = Some(UnderWay { commit, group, items, owners });
+        self.under_way = Some(UnderWay { commit, group, resolved });
         Ok(None)
     }
 
@@ -564,15 +564,16 @@ impl Listener<'_> {
     /// Settles what was under way, once it is committed. What could not be committed is taken apart.
     async fn land(&mut self, run: &mut Run<'_>) -> Result<Landing, RunError> {
         let part = self.part;
-        let Some(UnderWay { commit, mut group, items, owners }) = self.under_way.take() else { return Ok(Landing::Committed) };
+        let Some(UnderWay { commit, mut group, resolved }) = self.under_way.take() else { return Ok(Landing::Committed) };
         let Some(error) = run.end_commit(part, commit).await? else {
+            let owners = &resolved.owners;
             self.stride.learn(part, owners.len(), owners.len());
-            self.settle(&mut group, &owners).await;
+            self.settle(&mut group, owners).await;
             self.close(run, group).await?;
             return Ok(Landing::Committed);
         };
         tracing::debug!(%error, "some changes could not be committed together");
-        group.put_back(&owners, items, 0);
+        group.put_back(resolved, 0);
         // What is stored is another thing than was thought.
         group.pending.iter_mut().for_each(|(_, change)| change.forget());
         let end = self.take_apart(run, group).await?;
@@ -583,7 +584,11 @@ impl Listener<'_> {
     /// or needs more than one commit.
     ///
     /// The inner error is the end of the activity.
-    async fn decide_whole(&mut self, run: &Run<'_>, group: &mut Group) -> Result<Result<Option<Whole>, End>, RunError> {
+    async fn decide_whole(
+        &mut self,
+        run: &Run<'_>,
+        group: &mut Group,
+    ) -> Result<Result<Option<(Resolved, Decided)>, End>, RunError> {
         let part = self.part;
         let changes = group.pending.len();
         if !self.settles
@@ -604,26 +609,34 @@ impl Listener<'_> {
                 }
             }
         }
-        let (owners, taken): (Vec<usize>, Vec<Incoming>) = group.pending.drain(..).unzip();
-        let items = match changes::resolve(part, taken).await? {
-            Ok(items) => items,
-            Err(error) => return Ok(Err(End::of_error(&error, &part.place))),
+        let resolved = match self.resolve(group, changes).await? {
+            Ok(resolved) => resolved,
+            Err(end) => return Ok(Err(end)),
         };
-        if self.under_way.is_some() && !items.iter().all(Item::needs_nothing_read) {
-            group.put_back(&owners, items, 0);
+        if self.under_way.is_some() && !resolved.work.needs_nothing_read() {
+            group.put_back(resolved, 0);
             return Ok(Ok(None));
         }
         let tally = self.under_way.as_ref().map_or(run.tally(), |under_way| under_way.commit.tally());
-        let work = Work::Found(items);
-        let decided = run.decide_whole(part, &work, tally).await?;
-        let Work::Found(items) = work else { return Ok(Ok(None)) };
-        Ok(Ok(match decided {
-            Some(decided) => Some(Whole { items, owners, decided }),
+        Ok(Ok(match run.decide_whole(part, &resolved.work, tally).await? {
+            Some(decided) => Some((resolved, decided)),
             None => {
-                group.put_back(&owners, items, 0);
+                group.put_back(resolved, 0);
                 None
             }
         }))
+    }
+
+    /// Finds out about the first so many of the changes that are to be taken over.
+    ///
+    /// The inner error is the end of the activity.
+    async fn resolve(&self, group: &mut Group, many: usize) -> Result<Result<Resolved, End>, RunError> {
+        let (owners, taken): (Vec<usize>, Vec<Incoming>) = group.pending.drain(..many.min(group.pending.len())).unzip();
+        let changes = self.retries().then(|| taken.clone());
+        Ok(match changes::resolve(self.part, taken).await? {
+            Ok(items) => Ok(Resolved { owners, work: Work::Found(items), changes }),
+            Err(error) => Err(End::of_error(&error, &self.part.place)),
+        })
     }
 
     /// Adds to a batch that one change of each of these messages is settled with it.
@@ -639,50 +652,25 @@ impl Listener<'_> {
     async fn process(&mut self, run: &mut Run<'_>, group: &mut Group) -> Result<Option<End>, RunError> {
         let part = self.part;
         let many = self.stride.of(part, group.pending.iter().map(|(_, change)| change), part.chunk);
-        let taken: Vec<(usize, Incoming)> = group.pending.drain(..many.min(group.pending.len())).collect();
-        if self.retries() {
-            return self.process_patiently(run, group, taken).await;
-        }
-        let (owners, taken): (Vec<usize>, Vec<Incoming>) = taken.into_iter().unzip();
-        let work = match changes::resolve(part, taken).await? {
-            Ok(items) => Work::Found(items),
-            Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
+        let resolved = match self.resolve(group, many).await? {
+            Ok(resolved) => resolved,
+            Err(end) => return Ok(Some(end)),
         };
-        let Worked { settled, stop } = self.work(run, group, &work, &owners, OnStop::Commit).await?;
-        if stop.is_none() {
-            self.stride.learn(part, owners.len(), settled);
-        }
-        if let Work::Found(items) = work {
-            group.put_back(&owners, items, settled + usize::from(stop.is_some()));
-        }
-        match (stop, owners.get(settled)) {
-            (None, _) => Ok(None),
-            (Some(stop), Some(&failed)) => self.fail(run, group, failed, stop).await,
-            (Some(stop), None) => Ok(Some(stop.end)),
-        }
-    }
-
-    /// The same, where what fails is tried again. What comes after it has to wait: it may be about the same object.
-    async fn process_patiently(
-        &mut self,
-        run: &mut Run<'_>,
-        group: &mut Group,
-        mut taken: Vec<(usize, Incoming)>,
-    ) -> Result<Option<End>, RunError> {
-        let part = self.part;
-        let owners: Vec<usize> = taken.iter().map(|(owner, _)| *owner).collect();
-        let items = match changes::resolve(part, taken.iter().map(|(_, change)| change.clone()).collect()).await? {
-            Ok(items) => items,
-            Err(error) => return Ok(Some(End::of_error(&error, &part.place))),
+        // What comes after something that is tried again has to wait: it may be about the same object.
+        let on_stop = if self.retries() { OnStop::Hold } else { OnStop::Commit };
+        let Worked { settled, stop } = self.work(run, group, &resolved.work, &resolved.owners, on_stop).await?;
+        let Some(stop) = stop else {
+            self.stride.learn(part, resolved.owners.len(), settled);
+            group.put_back(resolved, settled);
+            return Ok(None);
         };
-        let Worked { settled, stop } = self.work(run, group, &Work::Found(items), &owners, OnStop::Hold).await?;
-        if stop.is_none() {
-            self.stride.learn(part, owners.len(), settled);
+        let Some(&failed) = resolved.owners.get(settled) else { return Ok(Some(stop.end)) };
+        let change = resolved.changes.as_ref().and_then(|changes| changes.get(settled)).cloned();
+        group.put_back(resolved, settled + 1);
+        match change {
+            Some(change) => self.retry(run, group, failed, change, stop).await,
+            None => self.fail(run, group, failed, stop).await,
         }
-        let from = settled + usize::from(stop.is_some());
-        taken.drain(from.min(taken.len())..).rev().for_each(|one| group.pending.push_front(one));
-        let (Some(stop), Some((failed, change))) = (stop, taken.pop()) else { return Ok(None) };
-        self.retry(run, group, failed, change, stop).await
     }
 
     /// Synchronizes objects of these messages.
@@ -858,10 +846,14 @@ impl Group {
         }
     }
 
-    /// Changes again, from this one on, that have become items and were not processed: they come before all others.
-    fn put_back(&mut self, owners: &[usize], items: Vec<Item>, from: usize) {
-        let rest = owners.iter().copied().skip(from).zip(changes::again(items, from));
-        rest.rev().for_each(|one| self.pending.push_front(one));
+    /// Changes that were not processed, from this one on, come before all others again.
+    fn put_back(&mut self, resolved: Resolved, from: usize) {
+        let Resolved { owners, work, changes } = resolved;
+        let changes: Vec<Incoming> = match changes {
+            Some(changes) => changes.into_iter().skip(from).collect(),
+            None => changes::again(work.into_found(), from).collect(),
+        };
+        owners.into_iter().skip(from).zip(changes).rev().for_each(|one| self.pending.push_front(one));
     }
 
     /// The messages that are not settled.
