@@ -171,3 +171,19 @@ async fn failures_under_way_count() {
         assert_eq!(story.token().await, 7, "{chunk}");
     }
 }
+
+/// What is decided ahead is decided by what is stored once the commit has ended: else that would be refused, and have to be made again.
+#[tokio::test(start_paused = true)]
+async fn nothing_is_committed_in_vain() {
+    // The same account again and again; two that have one owner; and all of them.
+    for accounts in [&[1][..], &[0, 4], &[0, 1, 2, 3, 4]] {
+        let messages: Vec<Message> = (0..20).zip(accounts.iter().cycle()).map(|(at, uid)| vec![(*uid, true, at)]).collect();
+        let story = Story::begin(&messages).await;
+        let slow = Arc::new(Brittle::slow(Arc::clone(&story.world.engine.repo), Duration::from_millis(5)));
+        let mut engine = story.world.engine.clone();
+        engine.repo = slow.clone();
+        let options = Options { chunk: Some(1), ..Options::default() };
+        story.world.try_run_on(&engine, &listening(), &options, CancellationToken::new()).await.unwrap();
+        assert_eq!((story.token().await, slow.asked()), (20, 20), "{accounts:?}");
+    }
+}

@@ -29,12 +29,20 @@ pub struct Brittle {
     kill: Kill,
     commit_takes: Duration,
     refused: Mutex<VecDeque<bool>>,
+    asked: AtomicI64,
 }
 
 impl Brittle {
     /// Breaks off at the commit after so many others.
     pub fn new(inner: Arc<dyn Repo>, commits: i64, kill: Kill) -> Self {
-        Self { inner, left: AtomicI64::new(commits), kill, commit_takes: Duration::ZERO, refused: Mutex::default() }
+        Self {
+            inner,
+            left: AtomicI64::new(commits),
+            kill,
+            commit_takes: Duration::ZERO,
+            refused: Mutex::default(),
+            asked: AtomicI64::new(0),
+        }
     }
 
     /// Never breaks off, and takes its time for each commit, while others may go on.
@@ -50,6 +58,11 @@ impl Brittle {
     /// Refuses some of the next commits of objects, as it does where somebody else was faster.
     pub fn refuse(&self, refused: impl IntoIterator<Item = bool>) {
         *self.refused.lock().unwrap() = refused.into_iter().collect();
+    }
+
+    /// How many commits of objects it was asked for.
+    pub fn asked(&self) -> i64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Whether it has broken off.
@@ -164,6 +177,7 @@ impl Repo for Brittle {
         let inner = self.alive()?;
         tokio::time::sleep(self.commit_takes).await;
         let is_of_objects = !batch.shadows.is_empty() || !batch.foci.is_empty();
+        self.asked.fetch_add(i64::from(is_of_objects), Ordering::SeqCst);
         if is_of_objects && self.refused.lock().unwrap().pop_front().unwrap_or_default() {
             return Err(Error::new(ErrorKind::Conflict, "somebody else was faster"));
         }
