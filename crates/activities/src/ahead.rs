@@ -23,6 +23,10 @@ const WORTHWHILE: usize = 256;
 /// How many bytes of values wait for their turn at most, when all that may be read ahead is. What is too big is read in its turn.
 const BYTES: usize = 16 << 20;
 
+/// In how many places what was read ahead is at the same time, a chunk of it each: with the reader, on its way, waiting, being decided,
+/// and being committed.
+const PLACES: usize = 5;
+
 /// How many commits are remembered. What was read before that is read again.
 const REMEMBERED: u64 = 32;
 
@@ -249,8 +253,7 @@ async fn read_if<'c>(part: &Part, changes: impl Iterator<Item = &'c mut Incoming
         let identifiers = asked.iter().map(|one| one.identifier.clone()).collect();
         let since = part.commits.count();
         let read = part.engine.repo.read_ahead(&part.resource, &class, identifiers).await?;
-        // The messages that wait and those that are being processed: a chunk of each.
-        let mut left = (BYTES / part.chunk / 2).saturating_mul(asked.len());
+        let mut left = (BYTES / part.chunk / PLACES).saturating_mul(asked.len()).min(BYTES / PLACES);
         for (one, read) in asked.into_iter().zip(read) {
             let read = read.filter(|(_, stored)| take_of(&mut left, weight(stored)));
             *one.snapshot = read.map(|(known, stored)| {

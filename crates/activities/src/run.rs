@@ -8,7 +8,7 @@ use tidelock_connector_api::{Error, ErrorKind};
 use tidelock_model::{Diagnostic, Diagnostics, Oid, Place, Timestamp};
 use tidelock_repo::{Batch, IndexedItem, Repo};
 use tidelock_resolver::object_set::ActivityKind;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::ahead::{Effects, Touch};
@@ -96,7 +96,8 @@ pub(crate) enum OnStop {
 
 /// A commit that is under way.
 pub(crate) struct Commit {
-    done: JoinHandle<Result<(), tidelock_repo::Error>>,
+    /// The one task that makes it. Where nobody is interested any longer, it is broken off, as a commit is that is waited for.
+    task: JoinSet<Result<(), tidelock_repo::Error>>,
     outcome: Option<Result<(), tidelock_repo::Error>>,
     count: Counted,
     /// What it makes of what is stored.
@@ -122,11 +123,17 @@ impl Commit {
     /// # Cancellation
     /// It goes on.
     pub(crate) async fn ends(&mut self) {
-        if self.outcome.is_none() {
-            // Nobody breaks it off, so there is nothing but its own panic.
-            let outcome = (&mut self.done).await.unwrap_or_else(|error| resume_unwind(error.into_panic()));
-            self.outcome = Some(outcome);
+        if self.outcome.is_some() {
+            return;
         }
+        self.outcome = match self.task.join_next().await.map(|ended| ended.map_err(JoinError::try_into_panic)) {
+            Some(Ok(outcome)) => Some(outcome),
+            Some(Err(Ok(panic))) => resume_unwind(panic),
+            // The runtime ends.
+            Some(Err(Err(_))) | None => {
+                Some(Err(tidelock_repo::Error::new(tidelock_repo::ErrorKind::Storage, "a commit was broken off")))
+            }
+        };
     }
 }
 
@@ -416,8 +423,9 @@ impl Run<'_> {
         let (batch, count) = self.count(part, decided);
         let effects = Effects::of(&batch);
         let repo = Arc::clone(&self.engine.repo);
-        let done = tokio::spawn(async move { repo.commit(batch).await });
-        Commit { done, outcome: None, effects, count }
+        let mut task = JoinSet::new();
+        task.spawn(async move { repo.commit(batch).await });
+        Commit { task, outcome: None, effects, count }
     }
 
     /// Waits until a commit has ended. Gives the error where it is about the objects, which then can be committed in another way.

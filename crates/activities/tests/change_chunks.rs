@@ -11,12 +11,13 @@ use std::time::Duration;
 use proptest::prelude::*;
 use support::brittle::Brittle;
 use support::{ALL, CLASS, RESOURCE, World, activity, listening, live_sync, reconciliation, summary, work};
-use tidelock_activities::{Mode, Options};
+use tidelock_activities::{Mode, Options, RunStatus};
 use tidelock_connector_api::memory::{self, ChangeStyle, Faults};
 use tidelock_connector_api::{Change, ChangeKind, Modification, OnFailure, TokenPrecision};
 use tidelock_model::object::ResourceObject;
-use tidelock_model::{Items, Value, Values};
+use tidelock_model::{Items, Timestamp, Value, Values};
 use tidelock_repo::Repo;
+use tokio_util::sync::CancellationToken;
 
 /// What happens on the resource, to the repository, or on the way between them.
 #[derive(Clone, Debug)]
@@ -258,40 +259,119 @@ fn messages() -> impl Strategy<Value = Vec<Vec<Told>>> {
     proptest::collection::vec(message, 1..25)
 }
 
-/// Has messages taken over that come one after the other, or all at once.
-async fn listen(messages: &[Vec<Told>], at_once: bool, options: &Options) -> String {
+/// What may happen to messages, and makes no difference.
+#[derive(Clone, Debug)]
+struct Disturbance {
+    /// Those about this account come twice.
+    repeated: Option<u8>,
+    /// They come one after the other, with so many milliseconds between them.
+    apart: Option<u64>,
+    /// These commits are refused at first.
+    refused: Vec<bool>,
+}
+
+fn disturbance() -> impl Strategy<Value = Disturbance> {
+    let refused = proptest::collection::vec(proptest::bool::weighted(0.3), 0..20).prop_map(|mut refused| {
+        // One object is not refused for ever.
+        refused.iter_mut().step_by(3).for_each(|refused| *refused = false);
+        refused
+    });
+    (proptest::option::of(0..5u8), proptest::option::of(1..9u64), refused).prop_map(|(repeated, apart, refused)| Disturbance {
+        repeated,
+        apart,
+        refused,
+    })
+}
+
+/// What becomes of failures.
+#[derive(Clone, Debug)]
+struct Failing {
+    unreadable: Option<u8>,
+    on_failure: OnFailure,
+    reaction: Option<&'static str>,
+}
+
+fn failing() -> impl Strategy<Value = Failing> {
+    let retry = OnFailure::Retry { first: Duration::from_millis(1), limit: 1 };
+    let on_failure = prop_oneof![Just(OnFailure::Skip), Just(OnFailure::Stop), Just(retry)];
+    let reaction = prop_oneof![2 => Just(None), 1 => Just(Some("<ignore/>")), 1 => Just(Some("<retryLater/>"))];
+    (proptest::option::of(0..5u8), on_failure, reaction).prop_map(|(unreadable, on_failure, reaction)| Failing {
+        unreadable,
+        on_failure,
+        reaction,
+    })
+}
+
+/// Has messages taken over that come one after the other, or, with a disturbance, all at once.
+async fn listen(messages: &[Vec<Told>], failing: &Failing, disturbance: Option<&Disturbance>, options: &Options) -> String {
     let caching = "</schemaHandling><caching><cachingStrategy>passive</cachingStrategy><scope><attributes>all</attributes></scope></caching>";
     let definition = RESOURCE.replace("</schemaHandling>", caching);
-    let memory = memory::Options::default().with_async_updates().with_on_failure(OnFailure::Skip);
+    let memory = memory::Options::default().with_async_updates().with_on_failure(failing.on_failure);
     let repo = Arc::new(tidelock_repo::memory::Memory::new());
-    let repo: Arc<dyn Repo> = if at_once { Arc::new(Brittle::slow(repo, Duration::from_millis(5))) } else { repo };
-    let world = World::of(&definition, repo, memory);
+    let world = World::of(&definition, repo.clone(), memory);
     for uid in 0..5 {
         world.put(&format!("p{uid}"), &format!("number={} mail=m1{uid}@x", 10 + uid % 4));
     }
     world.run(&reconciliation(), options).await;
-    for message in messages {
-        drop(world.resource.publish(Ok(message.iter().map(Told::change).collect())));
-        if !at_once {
-            world.run(&listening(), options).await;
+    let task = match failing.reaction {
+        None => listening(),
+        Some(reaction) => activity(&format!(
+            "{}<controlFlow><errorHandling><entry><reaction>{reaction}</reaction></entry></errorHandling></controlFlow>",
+            work("asynchronousUpdate", "", "")
+        )),
+    };
+    let mut faults = Faults::new();
+    if let Some(uid) = failing.unreadable {
+        faults = faults.unreadable(&format!("p{uid}"));
+    }
+    let mut engine = world.engine.clone();
+    if let Some(Disturbance { repeated, apart, refused }) = disturbance {
+        let slow = Brittle::slow(repo.clone(), Duration::from_millis(5));
+        slow.refuse(refused.iter().copied());
+        engine.repo = Arc::new(slow);
+        if let Some(uid) = repeated {
+            faults = faults.repeated(&format!("p{uid}"));
+        }
+        if let Some(millis) = *apart {
+            faults = faults.delayed(move || Box::pin(tokio::time::sleep(Duration::from_millis(millis))));
         }
     }
-    if at_once {
-        world.run(&listening(), options).await;
+    world.resource.set_faults(faults);
+    let mut goes_on = disturbance.is_none();
+    for message in messages {
+        drop(world.resource.publish(Ok(message.iter().map(Told::change).collect())));
+        if goes_on {
+            goes_on = world.run(&task, options).await.run_status == RunStatus::Finished;
+        }
     }
-    format!("{} {:?} {}", world.resource.unsettled(), world.resource.rejected(), world.dump().await)
+    if disturbance.is_some() {
+        world.try_run_on(&engine, &task, options, CancellationToken::new()).await.unwrap();
+    }
+    let mut tries = Vec::new();
+    for trigger in repo.due_triggers(Timestamp::from_millis(i64::MAX), None, 100).await.unwrap() {
+        let shadow = repo.load(&[trigger.shadow]).await.unwrap().remove(0).unwrap().shadow;
+        tries.push(shadow.identifier);
+    }
+    tries.sort();
+    format!("{} {:?} {tries:?} {}", world.resource.unsettled(), world.resource.rejected(), world.dump().await)
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// What is decided while messages before it are being committed is decided as if they had been.
     #[test]
-    fn messages_may_come_while_others_are_being_committed(messages in messages(), chunk in 1..6usize) {
+    fn messages_may_come_while_others_are_being_committed(
+        messages in messages(),
+        failing in failing(),
+        disturbance in disturbance(),
+        chunk in 1..6usize,
+    ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let options = Options { chunk: Some(chunk), ..Options::default() };
-        let (expected, got) =
-            runtime.block_on(async { (listen(&messages, false, &options).await, listen(&messages, true, &options).await) });
+        let (expected, got) = runtime.block_on(async {
+            (listen(&messages, &failing, None, &options).await, listen(&messages, &failing, Some(&disturbance), &options).await)
+        });
         prop_assert_eq!(expected, got);
     }
 }

@@ -176,6 +176,31 @@ async fn a_message_that_fails_can_be_tried_again_before_those_after_it() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_read_is_read_again_when_its_message_is_tried_again() {
+    let on_failure = OnFailure::Retry { first: Duration::from_secs(60), limit: 2 };
+    for style in [ChangeStyle::Notification, ChangeStyle::Delta] {
+        let told = memory::Options::default().with_async_updates().with_on_failure(on_failure).with_change_style(style);
+        let world = World::changing(told);
+        world.put("ann", "number=1");
+        world.put("bob", "number=2");
+        world.run(&listening(), &Options::default()).await;
+        world.put("bob", "number=2 mail=b@x");
+        world.put("ann", "number=1 mail=a@x");
+        world.resource.set_faults(Faults::new().unreadable("ann"));
+        let resource = world.resource.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            resource.set_faults(Faults::new());
+        });
+        let report = world.run(&listening(), &Options::default()).await;
+        assert_eq!((report.run_status, world.resource.unsettled()), (RunStatus::Finished, 0), "{style:?}");
+        assert_eq!((report.progress.success, report.progress.failure), (2, 0), "{style:?}");
+        let dump = world.dump().await;
+        assert!(dump.contains("a@x") && dump.contains("b@x"), "{style:?}: {dump}");
+    }
+}
+
 #[tokio::test]
 async fn a_message_without_changes_is_acknowledged() {
     let world = pushing();

@@ -127,6 +127,19 @@ impl Work {
         }
     }
 
+    /// Whether all that is stored of the objects, and needed, is here.
+    pub(crate) fn needs_nothing_read(&self) -> bool {
+        matches!(self, Self::Found(items) if items.iter().all(Item::needs_nothing_read))
+    }
+
+    /// What was found, or is told of.
+    pub(crate) fn into_found(self) -> Vec<Item> {
+        match self {
+            Self::Found(items) | Self::Due(Due { items, .. }) => items,
+            Self::Missed(_) => Vec::new(),
+        }
+    }
+
     /// Decides about a range of the objects.
     pub(crate) async fn decide(
         &self,

@@ -1,7 +1,8 @@
 //! A repository that breaks off, as a process does that is killed.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tidelock_model::object::{Focus, FocusType};
@@ -27,17 +28,41 @@ pub struct Brittle {
     left: AtomicI64,
     kill: Kill,
     commit_takes: Duration,
+    refused: Mutex<VecDeque<bool>>,
+    asked: AtomicI64,
 }
 
 impl Brittle {
     /// Breaks off at the commit after so many others.
     pub fn new(inner: Arc<dyn Repo>, commits: i64, kill: Kill) -> Self {
-        Self { inner, left: AtomicI64::new(commits), kill, commit_takes: Duration::ZERO }
+        Self {
+            inner,
+            left: AtomicI64::new(commits),
+            kill,
+            commit_takes: Duration::ZERO,
+            refused: Mutex::default(),
+            asked: AtomicI64::new(0),
+        }
     }
 
     /// Never breaks off, and takes its time for each commit, while others may go on.
     pub fn slow(inner: Arc<dyn Repo>, commit_takes: Duration) -> Self {
-        Self { inner, left: AtomicI64::new(i64::MAX), kill: Kill::Before, commit_takes }
+        Self { commit_takes, ..Self::new(inner, i64::MAX, Kill::Before) }
+    }
+
+    /// The same, and takes its time for each commit.
+    pub fn slowly(self, commit_takes: Duration) -> Self {
+        Self { commit_takes, ..self }
+    }
+
+    /// Refuses some of the next commits of objects, as it does where somebody else was faster.
+    pub fn refuse(&self, refused: impl IntoIterator<Item = bool>) {
+        *self.refused.lock().unwrap() = refused.into_iter().collect();
+    }
+
+    /// How many commits of objects it was asked for.
+    pub fn asked(&self) -> i64 {
+        self.asked.load(Ordering::SeqCst)
     }
 
     /// Whether it has broken off.
@@ -151,6 +176,11 @@ impl Repo for Brittle {
     async fn commit(&self, batch: Batch) -> Result<()> {
         let inner = self.alive()?;
         tokio::time::sleep(self.commit_takes).await;
+        let is_of_objects = !batch.shadows.is_empty() || !batch.foci.is_empty();
+        self.asked.fetch_add(i64::from(is_of_objects), Ordering::SeqCst);
+        if is_of_objects && self.refused.lock().unwrap().pop_front().unwrap_or_default() {
+            return Err(Error::new(ErrorKind::Conflict, "somebody else was faster"));
+        }
         if self.left.fetch_sub(1, Ordering::SeqCst) > 0 {
             return inner.commit(batch).await;
         }
