@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use tidelock_connector_api::{Change, Completeness, Error, ErrorKind, Result};
 
-use super::names::{Names, Remembered, name_digest};
+use super::names::{Called, Names, Remembered, name_digest};
 use super::subject::{Changed, Subject, full};
 use super::token::digest;
 use crate::ber::Malformed;
@@ -69,23 +69,21 @@ impl Below {
 
     /// Looks at an entry that is told.
     pub(crate) async fn look(&mut self, pool: &Arc<Pool>, subject: &Subject, message: &Message) -> Result<()> {
-        self.note(pool, subject, message)?;
         let name = name(pool, message)?;
+        if self.names.look(pool, subject, message)? != Called::AsBefore {
+            self.wait(name.clone());
+        }
         if !self.names.is_sure(&name) && self.look_above(pool, subject, message).await? {
             self.names.be_sure(&name);
         }
         Ok(())
     }
 
-    /// Notes an entry as one to be read below, if it is called otherwise than it was.
-    fn note(&mut self, pool: &Arc<Pool>, subject: &Subject, message: &Message) -> Result<()> {
-        if self.names.look(pool, subject, message)? {
-            let name = name(pool, message)?;
-            if self.queued.insert(digest(name.as_bytes())) {
-                self.waiting.push_back(name);
-            }
+    /// What is right below the entry of a name is to be read.
+    fn wait(&mut self, name: String) {
+        if self.queued.insert(digest(name.as_bytes())) {
+            self.waiting.push_back(name);
         }
-        Ok(())
     }
 
     /// Finds out who is called what nobody who is remembered is called, from right above an entry on. Whether everything there is as its
@@ -107,7 +105,10 @@ impl Below {
             let request = Request::Search(Search::entry(parent.to_text(), &attributes));
             match first_entry(pool, &request).await? {
                 Some(above) => {
-                    self.note(pool, subject, &above)?;
+                    // Of one that cannot be remembered, nothing is believed that could be wrong.
+                    if self.names.look(pool, subject, &above)? == Called::Otherwise {
+                        self.wait(name(pool, &above)?);
+                    }
                     below = above;
                 }
                 None => return self.doubt(pool, subject, &below).await,

@@ -28,6 +28,17 @@ pub(crate) const MAX_NAMES_OF_COOKIE: usize = 1000;
 /// before it.
 pub(crate) type Remembered = Arc<BTreeMap<u64, u64>>;
 
+/// What an entry is called, beside what it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Called {
+    /// The same; or nothing is below it, so that it does not matter.
+    AsBefore,
+    /// Something else, or it was not known, and is remembered from now on.
+    Otherwise,
+    /// Nobody knows, and it cannot be remembered either.
+    Unknown,
+}
+
 /// What entries are called that have others below them.
 pub(crate) struct Names {
     remembered: Remembered,
@@ -62,42 +73,43 @@ impl Names {
         self.called.contains_key(&name)
     }
 
-    /// Looks at an entry that has changed. Whether what is below it has to be told because of that.
-    pub(crate) fn look(&mut self, pool: &Arc<Pool>, subject: &Subject, message: &Message) -> Result<bool> {
+    /// Looks at an entry, and remembers what it is called.
+    pub(crate) fn look(&mut self, pool: &Arc<Pool>, subject: &Subject, message: &Message) -> Result<Called> {
         let broken = |_| not_ldap(&pool.config().server());
+        let without = |is_above| if is_above { Called::Unknown } else { Called::AsBefore };
         let is_above = has_below(message).map_err(broken)?;
         if !is_above && self.remembered.is_empty() {
-            return Ok(false);
+            return Ok(Called::AsBefore);
         }
         // One that does not show its identifier cannot be remembered.
-        let Ok(identifier) = subject.identifier(pool.config(), message) else { return Ok(is_above) };
+        let Ok(identifier) = subject.identifier(pool.config(), message) else { return Ok(without(is_above)) };
         let entry = message.entry().map_err(broken)?;
         let name = std::str::from_utf8(entry.dn).ok().and_then(Dn::parse);
         Ok(match name.filter(|_| is_above) {
             Some(name) => self.remember(key(&identifier), name_digest(&name, subject)),
             None => {
                 self.forget(&identifier);
-                is_above
+                without(is_above)
             }
         })
     }
 
-    /// Whether an entry is called otherwise than it was, as far as that is known.
-    fn remember(&mut self, key: u64, name: u64) -> bool {
+    fn remember(&mut self, key: u64, name: u64) -> Called {
         let before = self.remembered.get(&key).copied();
         if before.is_none() && self.remembered.len() >= self.most {
-            return true;
+            return Called::Unknown;
         }
         self.met.insert(key);
         if let Some(before) = before.filter(|before| *before != name) {
             self.leave(key, before);
         }
         self.called.insert(name, key);
-        if before != Some(name) {
-            self.sure.clear();
-            Arc::make_mut(&mut self.remembered).insert(key, name);
+        if before == Some(name) {
+            return Called::AsBefore;
         }
-        before != Some(name)
+        self.sure.clear();
+        Arc::make_mut(&mut self.remembered).insert(key, name);
+        Called::Otherwise
     }
 
     /// Forgets an entry: it is gone, or nothing is below it.
@@ -227,7 +239,12 @@ mod tests {
                     }
                     name => {
                         let is_full = known.is_none() && expected.len() >= 3;
-                        prop_assert_eq!(names.remember(key(&who.to_string()), name), known != Some(name));
+                        let called = match known {
+                            None if is_full => Called::Unknown,
+                            known if known == Some(name) => Called::AsBefore,
+                            _ => Called::Otherwise,
+                        };
+                        prop_assert_eq!(names.remember(key(&who.to_string()), name), called);
                         if !is_full {
                             expected.insert(key(&who.to_string()), name);
                         }
