@@ -1,7 +1,8 @@
 //! What is left rather than what went: resources that have forgotten which objects were deleted, and tell which exist.
 //!
 //! Whom they name is marked, in the repository, so that it does not matter how many there are. Of whom nothing was heard by the end
-//! is looked after as a reconciliation does: nobody is believed to be gone whom a read still finds.
+//! is looked after as a reconciliation does: nobody is believed to be gone whom a read still finds. Who is found is taken over as they are
+//! now, since the resource has told nothing of what became of them.
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::error::RunError;
 use crate::part::Part;
 use crate::report::Mode;
 use crate::run::{End, Run};
-use crate::shadows;
+use crate::shadows::{self, Left};
 
 /// Who has been heard of since a source began to tell what has changed.
 pub(crate) struct Presence {
@@ -68,6 +69,6 @@ impl Presence {
             dead: false,
         };
         let unheard = Remaining { filter, level: SyncLevel::Basic, until: self.since, results: None };
-        shadows::go_through(run, part, &unheard).await
+        shadows::go_through(run, part, &unheard, Left::TakenOver).await
     }
 }

@@ -1,7 +1,8 @@
 //! Going through shadows that were not met for some time: the last part of a reconciliation, and the cleanup of shadows.
 //!
 //! A shadow that was not met is read on the resource before its object is believed to be gone; in a reconciliation, only after
-//! the reading of the resource came to its end.
+//! the reading of the resource came to its end. Whose object is still there has been missed by whoever was to tell of it, and is either
+//! passed over or taken over as it was read.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -17,7 +18,17 @@ use crate::part::Part;
 use crate::prepare::Step;
 use crate::report::Mode;
 use crate::run::{End, Run};
+use crate::source::{self, Item};
 use crate::synchronize::{ItemError, Missed, Trace, Work};
+
+/// What is done with objects that are still there.
+#[derive(Clone, Copy)]
+pub(crate) enum Left {
+    /// They are passed over: whoever reads everything has met what there is to be met.
+    PassedOver,
+    /// They are taken over: nobody else says what has become of them.
+    TakenOver,
+}
 
 /// Looks after the shadows that a reconciliation has not met.
 pub(crate) async fn remaining(run: &mut Run<'_>, part: &Arc<Part>) -> Result<End, RunError> {
@@ -45,14 +56,14 @@ async fn look_after_all(run: &mut Run<'_>, part: &Arc<Part>, level: SyncLevel, u
     let results = part.results.clone().filter(|_| part.selects(FailedSelection::Narrow));
     let which = Remaining { filter: part.known_shadows(), level, until, results };
     run.begin(&part.path, None);
-    let end = go_through(run, part, &which).await?;
+    let end = go_through(run, part, &which, Left::PassedOver).await?;
     run.end(&part.path, began, &end);
     run.save().await?;
     Ok(end)
 }
 
 /// Reads the objects of these shadows; those that are gone die.
-pub(crate) async fn go_through(run: &mut Run<'_>, part: &Arc<Part>, which: &Remaining) -> Result<End, RunError> {
+pub(crate) async fn go_through(run: &mut Run<'_>, part: &Arc<Part>, which: &Remaining, left: Left) -> Result<End, RunError> {
     let mut after: Option<ShadowKey> = None;
     loop {
         if run.is_cancelled() {
@@ -61,20 +72,28 @@ pub(crate) async fn go_through(run: &mut Run<'_>, part: &Arc<Part>, which: &Rema
         let shadows = run.engine.repo.remaining(which, after, part.chunk).await?;
         let Some(last) = shadows.last() else { return Ok(End::Complete) };
         after = Some(last.key);
-        let missed = match look_after(part, shadows).await? {
-            Ok(missed) => missed,
+        let (missed, there) = match look_after(part, shadows, left).await? {
+            Ok(looked) => looked,
             Err(error) => return Ok(End::of_error(&error, &part.place)),
         };
-        if let Some(end) = run.work(part, Work::Missed(missed)).await? {
-            return Ok(end);
+        for work in [Work::Missed(missed), Work::Found(there)] {
+            if let Some(end) = run.work(part, work).await? {
+                return Ok(end);
+            }
         }
     }
 }
 
-/// Reads shadows on the resource, those of them that are meant. Gives the error if that ends the run.
-async fn look_after(part: &Part, shadows: Vec<StoredShadow>) -> Result<Result<Vec<Missed>, Error>, RunError> {
+/// Reads shadows on the resource, those of them that are meant. Gives what there is of them, and apart from these the objects that are
+/// to be taken over; or the error, if that ends the run.
+async fn look_after(
+    part: &Part,
+    shadows: Vec<StoredShadow>,
+    left: Left,
+) -> Result<Result<(Vec<Missed>, Vec<Item>), Error>, RunError> {
     if part.mode == Mode::None {
-        return Ok(Ok(shadows.into_iter().map(|stored| Missed { stored, trace: Trace::There }).collect()));
+        let missed = shadows.into_iter().map(|stored| Missed { stored, trace: Trace::There }).collect();
+        return Ok(Ok((missed, Vec::new())));
     }
     let meant = match part.results.as_ref().filter(|_| part.selects(FailedSelection::Filter)) {
         None => vec![true; shadows.len()],
@@ -83,31 +102,33 @@ async fn look_after(part: &Part, shadows: Vec<StoredShadow>) -> Result<Result<Ve
             part.engine.repo.have_results(&keys, results).await?
         }
     };
-    let (mut asked, mut at) = (Vec::with_capacity(shadows.len()), Vec::with_capacity(shadows.len()));
-    let mut missed: Vec<Missed> = Vec::with_capacity(shadows.len());
-    for (stored, meant) in shadows.into_iter().zip(meant) {
-        if meant {
-            at.push(missed.len());
-            asked.push(stored.clone());
-        }
-        missed.push(Missed { stored, trace: Trace::NotMeant });
-    }
-    let found = match read_each(part, &asked).await {
-        Ok(found) => found,
+    let asked: Vec<StoredShadow> =
+        shadows.iter().zip(&meant).filter(|(_, meant)| **meant).map(|(stored, _)| stored.clone()).collect();
+    let mut found = match read_each(part, &asked).await {
+        Ok(found) => found.into_iter(),
         Err(error) => return Ok(Err(error)),
     };
-    for (at, found) in at.into_iter().zip(found) {
-        missed[at].trace = match found {
-            Ok(Some(object)) if is_double(part, &missed[at].stored, &object).await? => Trace::Double,
-            Ok(Some(_)) => Trace::There,
-            Ok(None) => Trace::Gone,
-            Err(error) => {
+    let (mut missed, mut there) = (Vec::with_capacity(shadows.len()), Vec::new());
+    for (stored, meant) in shadows.into_iter().zip(meant) {
+        let trace = match if meant { found.next() } else { None } {
+            None => Trace::NotMeant,
+            Some(Ok(Some(object))) if is_double(part, &stored, &object).await? => Trace::Double,
+            Some(Ok(Some(object))) => match left {
+                Left::PassedOver => Trace::There,
+                Left::TakenOver => {
+                    there.push(source::admit(part, object));
+                    continue;
+                }
+            },
+            Some(Ok(None)) => Trace::Gone,
+            Some(Err(error)) => {
                 let message = format!("whether the object is gone could not be found out: {}", error.full_message());
                 Trace::Unknown(ItemError::new(error.kind().into(), message))
             }
         };
+        missed.push(Missed { stored, trace });
     }
-    Ok(Ok(missed))
+    Ok(Ok((missed, there)))
 }
 
 /// Whether another living shadow stands for the object of a shadow, under the identifier that its resource gives it by now.

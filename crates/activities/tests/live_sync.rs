@@ -287,15 +287,23 @@ async fn thinned(script: Vec<Result<SyncEvent, Error>>) -> (World, Arc<Scripted>
 }
 
 #[tokio::test]
+async fn who_is_not_heard_of_and_still_there_is_taken_over_as_they_are() {
+    let (world, _) = thinned(vec![present(&["ann"]), end("7")]).await;
+    world.put("cyd", "number=33");
+    let report = world.run(&live_sync(), &Options::default()).await;
+    assert!(world.dump().await.contains("33"), "{}{}", summary(&report), world.dump().await);
+    assert_eq!((report.progress.success, report.progress.skip), (2, 0));
+}
+
+#[tokio::test]
 async fn of_whom_nothing_is_heard_is_gone_if_a_read_says_so_too() {
     let (world, source) = thinned(vec![noted("ann"), present(&[]), end("7")]).await;
     let report = world.run(&live_sync(), &Options::default()).await;
     expect![[r#"
         Success Finished Closed
-        -: Success +2 !0 ~1
-          linked linked linked -: +1 !0 ~0
+        -: Success +3 !0 ~0
+          linked linked linked -: +2 !0 ~0
           linked deleted deleted -: +1 !0 ~0
-          linked null null synchronizationNotNeeded: +0 !0 ~1
           shadow: add 0 modify 0 delete 1
           user: add 0 modify 1 delete 0
           token 0 -> 7

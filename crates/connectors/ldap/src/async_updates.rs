@@ -16,10 +16,11 @@ use crate::client::{Lease, Pool, is_passing};
 use crate::connector::Ldap;
 use crate::error::{code, not_ldap, silent};
 use crate::live_sync::below::Below;
+use crate::live_sync::names::MAX_NAMES_OF_COOKIE;
 use crate::live_sync::subject::{Changed, Subject, full};
 use crate::live_sync::syncrepl::{EntryId, Info, Presence, StateKind, begin, current, info, is_refusal, pass_over, sync_state};
 use crate::live_sync::token::expired;
-use crate::live_sync::{Position, Strategy, UNSOUND_ON_389, strategy};
+use crate::live_sync::{CookiePosition, Position, Strategy, UNSOUND_ON_389, strategy};
 use crate::message::{Message, answer};
 
 /// After how much silence the server is asked whether it is still there.
@@ -91,7 +92,7 @@ struct Listener {
     settled: Arc<Settled>,
     generation: u64,
     /// The position after everything that was delivered: the one to begin again from.
-    cookie: Vec<u8>,
+    position: CookiePosition,
     /// The position after everything that was received, once that is delivered. A server may name it before what leads to it.
     next_cookie: Option<Vec<u8>>,
     lease: Option<Lease>,
@@ -134,9 +135,9 @@ enum Stage {
 impl Listener {
     async fn new(ldap: &Ldap, subject: Subject, token: Option<Token>) -> Result<Self> {
         let token = token.or_else(|| ldap.settled.position());
-        let (cookie, stage) = match token {
+        let (position, stage) = match token {
             Some(token) => match subject.position(&token)? {
-                Position::Cookie(cookie) => (cookie, Stage::Refresh),
+                Position::Cookie(position) => (position, Stage::Refresh),
                 Position::Time(_) => return Err(expired("it was made by another strategy")),
             },
             None => (current(&ldap.pool, &subject).await?, Stage::Begin),
@@ -148,7 +149,6 @@ impl Listener {
             status: Arc::clone(&ldap.listening),
             settled: Arc::clone(&ldap.settled),
             generation,
-            cookie,
             next_cookie: None,
             lease: None,
             stage,
@@ -157,7 +157,8 @@ impl Listener {
             changes: Vec::new(),
             left: None,
             unreadable: Vec::new(),
-            below: Below::default(),
+            below: below(&position),
+            position,
             outbox: VecDeque::new(),
             broken: None,
         })
@@ -191,7 +192,7 @@ impl Listener {
             self.changes.clear();
             self.left = None;
             self.unreadable.clear();
-            self.below = Below::default();
+            self.below = below(&self.position);
             self.stage = Stage::Refresh;
             tokio::time::sleep(wait(tries)).await;
         }
@@ -216,7 +217,7 @@ impl Listener {
                 Some(lease) => lease,
                 None => {
                     (self.begins, self.presence) = (true, Presence::default());
-                    begin(&self.pool, &self.subject, Some(&self.cookie), true).await?
+                    begin(&self.pool, &self.subject, Some(&self.position.cookie), true).await?
                 }
             };
             let message = match self.stage {
@@ -251,7 +252,7 @@ impl Listener {
                     StateKind::Present => self.present(&[state.id])?,
                     StateKind::Deleted => self.gone(vec![state.id]).await?,
                     StateKind::Changed => {
-                        self.below.look(self.pool.config(), message)?;
+                        self.below.look(&self.pool, &self.subject, message).await?;
                         let changed = match self.stage {
                             Stage::Persist => self.subject.read(&self.pool, message).await?,
                             // Several changes of an entry may have gathered, of which only the last one is named after somebody.
@@ -290,9 +291,10 @@ impl Listener {
                     self.keep(cookie);
                     self.presence.end_phase(present);
                     if done {
-                        let moved = self.next_cookie.as_ref().is_some_and(|next| *next != self.cookie);
+                        let moved = self.next_cookie.as_ref().is_some_and(|next| *next != self.position.cookie);
                         if let Some(last) = self.presence.end(&self.pool, &self.subject, true, moved).await? {
                             self.left.get_or_insert_default().extend(last);
+                            self.below.names_mut().forget_unmet();
                         }
                         self.stage = Stage::Persist;
                     }
@@ -312,6 +314,7 @@ impl Listener {
             return Err(Error::new(ErrorKind::Unexpected, message));
         }
         let called = self.presence.say(&self.subject, ids);
+        self.below.names_mut().meet(&called);
         self.left.get_or_insert_default().extend(called);
         Ok(())
     }
@@ -358,10 +361,11 @@ impl Listener {
 
     fn wrap(&mut self, parcel: Parcel) -> Delivery {
         let Parcel { changes, left, position } = parcel;
-        if position && let Some(cookie) = self.next_cookie.take() {
-            self.cookie = cookie;
-        }
-        let token = position.then(|| self.subject.token(&Position::Cookie(self.cookie.clone())));
+        let token = position.then(|| {
+            self.position.cookie = self.next_cookie.take().unwrap_or(mem::take(&mut self.position.cookie));
+            self.position.names = self.below.names().remembered();
+            self.subject.token(&Position::Cookie(self.position.clone()))
+        });
         let number = self.settled.deliver(self.generation, token.clone());
         let acknowledge = Settle { settled: Arc::clone(&self.settled), generation: self.generation, number };
         let mut delivery = Delivery::new(None, changes, Box::new(acknowledge));
@@ -390,6 +394,11 @@ impl Listener {
             Err(_) => not_ldap(&self.pool.config().server()),
         }
     }
+}
+
+/// What is below entries that are renamed after a position.
+fn below(position: &CookiePosition) -> Below {
+    Below::new(Arc::clone(&position.names), MAX_NAMES_OF_COOKIE)
 }
 
 /// How long to wait after so many tries: twice as long each time, and not quite, so that many listeners do not all come at once.

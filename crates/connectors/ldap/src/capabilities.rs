@@ -325,7 +325,7 @@ async fn changes(ldap: &Ldap, directory: &Arc<Directory>, strategy: Result<Strat
         Ok(Strategy::Syncrepl) => {
             let position = async {
                 let watched = Subject::new(&ldap.pool, Arc::clone(directory), None).await?;
-                let cookie = syncrepl::current(&ldap.pool, &watched).await?;
+                let cookie = syncrepl::current_cookie(&ldap.pool, &watched).await?;
                 Ok((watched, cookie))
             };
             let (watched, cookie) = match position.await {

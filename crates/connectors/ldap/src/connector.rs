@@ -72,6 +72,7 @@ impl Ldap {
     /// Asks the directory what it is.
     pub(crate) async fn discover(&self) -> Result<Arc<Directory>> {
         let directory = Arc::new(Directory::read(&self.pool).await?);
+        self.pool.learn(&directory.subschema);
         *self.directory.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&directory));
         Ok(directory)
     }

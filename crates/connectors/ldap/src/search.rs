@@ -436,8 +436,7 @@ pub(crate) async fn is_any_visible(pool: &Arc<Pool>, base: &str, filter: Filter)
 async fn is_believable(pool: &Arc<Pool>, search: &Search, outcome: &Outcome) -> Result<bool> {
     let base_context = &pool.config().base_context;
     let (Some(asked), Some(base)) = (Dn::parse(&search.base), Dn::parse(base_context)) else { return Ok(true) };
-    // Whoever asks by a name has brought it into the spelling of the base context, as far as it matters.
-    let schema = Subschema::default();
+    let schema = pool.schema();
     if !asked.is_within(&base, &schema) {
         return Ok(true);
     }

@@ -54,14 +54,21 @@ async fn a_base_that_cannot_be_read_is_no_missing_object() {
     let mut server = Slapd::with(Setup::default(), &people(0..2));
     let id = server.value(&dn(0), "entryUUID").unwrap();
     let (connector, named) = (server.connector(), by_name(server.config()));
-    connector.schema().await.unwrap();
-    named.schema().await.unwrap();
+    let mut config = server.config();
+    config.base_context = "domainComponent=example, 0.9.2342.19200300.100.1.25=com".into();
+    let respelt = by_name(config);
+    for connector in [&connector, &named, &respelt] {
+        connector.schema().await.unwrap();
+    }
     server.configure(&hidden_base());
     assert_eq!(kind(&connector, &id).await, Some(ErrorKind::Config));
     assert_eq!(connector.delete(PERSON, &id).await.unwrap_err().kind(), ErrorKind::Config);
     // Above what is asked for nothing can be seen.
     assert_eq!(kind(&named, SUFFIX).await, Some(ErrorKind::Config));
     assert_eq!(kind(&named, &dn(7)).await, Some(ErrorKind::Config));
+    // However the configuration spells it.
+    assert_eq!(kind(&respelt, SUFFIX).await, Some(ErrorKind::Config));
+    assert_eq!(kind(&respelt, &dn(7)).await, Some(ErrorKind::Config));
 }
 
 #[tokio::test]

@@ -322,3 +322,32 @@ async fn a_server_that_has_to_bring_a_listener_up_to_date_again_is_asked_to() {
     assert_eq!(deliveries.next().await.unwrap().err().unwrap().kind(), ErrorKind::TokenExpired);
     assert_eq!(*asked.lock().unwrap(), [&b"old"[..], b"new", b"newer"]);
 }
+
+/// The entry above was called otherwise while the one below it was read, and nothing else is told of that.
+#[tokio::test]
+async fn an_entry_that_is_told_under_a_name_for_a_moment_is_told_again() {
+    let at = |dn: &str| entry(dn, &[("objectClass", &["group"]), ("entryUUID", &[UUID])]);
+    let unit = entry("cn=unit,dc=x", &[("objectClass", &["group"]), ("entryUUID", &[OTHER]), ("hasSubordinates", &["TRUE"])]);
+    let config = server(move |search: &LdapSearchRequest, controls| match (sync(controls), &*search.base) {
+        (Some((Some(_), _)), _) => {
+            vec![(at("cn=g,cn=moment,dc=x"), state(SyncStateValue::Modify, UUID)), ended(b"new")]
+        }
+        (Some((None, _)), _) => vec![ended(b"old")],
+        (None, "dc=x") if format!("{:?}", search.filter).contains("Subordinates") => vec![(unit.clone(), vec![]), done()],
+        (None, "dc=x" | "cn=g,cn=unit,dc=x") => vec![(at("cn=g,cn=unit,dc=x"), vec![]), done()],
+        _ => vec![(result(LdapResultCode::NoSuchObject), vec![])],
+    })
+    .await;
+    let connector = strictly(config);
+    let before = token(&connector).await;
+    let mut told = Vec::new();
+    let mut stream = connector.live_sync().unwrap().changes(ChangesRequest::new(before));
+    while let Some(event) = stream.next().await {
+        if let SyncEvent::Change(change, _) = event.unwrap()
+            && let ChangeKind::Full(object) = change.kind
+        {
+            told.push(object.origin.unwrap());
+        }
+    }
+    assert_eq!(told, ["cn=g,cn=moment,dc=x".into(), "cn=g,cn=unit,dc=x".into()] as [Box<str>; 2]);
+}

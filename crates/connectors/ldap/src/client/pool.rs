@@ -1,7 +1,7 @@
 //! Connections that are kept for the next operation.
 
 use std::mem;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use tidelock_connector_api::{Error, ErrorKind, Result};
@@ -15,6 +15,7 @@ use super::tls;
 use crate::config::{LdapConfig, Security};
 use crate::error::{not_ldap, silent};
 use crate::message::{Control, Message, Request, Search};
+use crate::subschema::Subschema;
 
 /// How many connections there are at most at the same time, those of listeners aside.
 const MAX_CONNECTIONS: usize = 16;
@@ -33,6 +34,8 @@ pub(crate) struct Pool {
     tls: OnceCell<TlsConnector>,
     /// Which server could be reached last, by its place among them, and since when it has not been the first one.
     preferred: Mutex<(usize, Option<Instant>)>,
+    /// How names are compared.
+    schema: RwLock<Arc<Subschema>>,
 }
 
 /// A connection in use. Dropped in the middle of an operation, it gives the operation up.
@@ -54,11 +57,21 @@ impl Pool {
             permits: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
             tls: OnceCell::new(),
             preferred: Mutex::default(),
+            schema: RwLock::default(),
         }
     }
 
     pub(crate) fn config(&self) -> &Arc<LdapConfig> {
         &self.config
+    }
+
+    /// By what the server's schema says of names; as long as that is not known, case does not count in them, and all else does.
+    pub(crate) fn schema(&self) -> Arc<Subschema> {
+        Arc::clone(&self.schema.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn learn(&self, schema: &Arc<Subschema>) {
+        *self.schema.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(schema);
     }
 
     /// A connection that is bound and to all appearances works: a kept one, or a new one.

@@ -16,7 +16,7 @@ use tidelock_connector_api::{
 
 use self::subject::{Subject, called_otherwise};
 use self::syncrepl::{Offer, Refresh};
-pub(crate) use self::token::Position;
+pub(crate) use self::token::{CookiePosition, Position};
 use crate::config::SynchronizationStrategy;
 use crate::connector::Ldap;
 use crate::schema::Directory;
@@ -61,8 +61,8 @@ impl LiveSync for Ldap {
             let subject = Subject::new(&self.pool, directory, request.class.as_deref()).await?;
             let strategy = strategy(self, subject.directory()).await?;
             Ok::<_, Error>(match (strategy, subject.position(&request.after)?) {
-                (Strategy::Syncrepl, Position::Cookie(cookie)) => {
-                    Changes::Refresh(Box::new(Refresh::new(Arc::clone(&self.pool), subject, cookie)))
+                (Strategy::Syncrepl, Position::Cookie(after)) => {
+                    Changes::Refresh(Box::new(Refresh::new(Arc::clone(&self.pool), subject, after)))
                 }
                 (Strategy::Timestamps, Position::Time(time)) => {
                     Changes::Timestamps(Box::new(timestamps::Scan::new(Arc::clone(&self.pool), subject, time)))

@@ -220,6 +220,7 @@ impl Subject {
         let mut left: Vec<Box<str>> = ids.into_iter().map(|id| self.called(id)).collect();
         let mut changes = Vec::new();
         let Some(beyond) = self.beyond.clone() else {
+            left.iter().for_each(|identifier| below.names_mut().forget(identifier));
             return Ok(left.into_iter().map(|identifier| Ok(self.deleted(identifier))).collect());
         };
         let base_context = pool.config().base_context.clone();
@@ -234,7 +235,7 @@ impl Subject {
             for message in &found {
                 let identifier = self.identifier(pool.config(), message)?;
                 left.retain(|known| !known.eq_ignore_ascii_case(&identifier));
-                below.look(pool.config(), message)?;
+                below.look(pool, self, message).await?;
                 match self.make(pool, message).await? {
                     Changed::Object(object) => changes.push(Ok(full(object))),
                     Changed::Failed(error) => changes.push(Err(error)),
@@ -243,10 +244,11 @@ impl Subject {
                 }
             }
         }
+        left.iter().for_each(|identifier| below.names_mut().forget(identifier));
         if !left.is_empty() && !is_same(&base_context, &beyond, &schema) {
             // We may have no rights there; then those below are left to the next reconciliation.
             for message in self.find(pool, &beyond, &left).await.map(|(found, _)| found).unwrap_or_default() {
-                below.look(pool.config(), &message)?;
+                below.look(pool, self, &message).await?;
             }
         }
         changes.extend(left.into_iter().map(|identifier| Ok(self.deleted(identifier))));
@@ -254,7 +256,7 @@ impl Subject {
     }
 
     /// Finds entries of any class by their identifiers.
-    async fn find(&self, pool: &Arc<Pool>, base: &str, identifiers: &[Box<str>]) -> Result<(Vec<Message>, bool)> {
+    pub(crate) async fn find(&self, pool: &Arc<Pool>, base: &str, identifiers: &[Box<str>]) -> Result<(Vec<Message>, bool)> {
         let (mut found, mut all) = (Vec::new(), true);
         for some in identifiers.chunks(LOOKED_UP_AT_ONCE) {
             let equal = |id: &str| Filter::equal(&pool.config().identifier, id.as_bytes());

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, Error, ErrorKind, Result, SyncEvent};
+use tidelock_connector_api::{Change, Error, ErrorKind, Result, SyncEvent, Token};
 use tidelock_model::Value;
 
-use super::Position;
 use super::below::Below;
+use super::names::{MAX_NAMES_OF_COOKIE, Names};
 use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::expired;
+use super::{CookiePosition, Position};
 use crate::ber::{Malformed, Reader, tag};
 use crate::client::{Lease, Pool, backoff, is_passing};
 use crate::config::Referrals;
@@ -150,20 +151,20 @@ pub(crate) struct Refresh {
     lease: Option<Lease>,
     presence: Presence,
     below: Below,
-    /// What comes last, once the server has said that it was all.
+    /// What comes last, but for the position, once the server has said that it was all.
     last: Option<Vec<SyncEvent>>,
 }
 
 impl Refresh {
-    pub(super) fn new(pool: Arc<Pool>, subject: Subject, cookie: Vec<u8>) -> Self {
+    pub(super) fn new(pool: Arc<Pool>, subject: Subject, after: CookiePosition) -> Self {
         Self {
             pool,
             subject,
-            cookie,
+            cookie: after.cookie,
             new_cookie: false,
             lease: None,
             presence: Presence::default(),
-            below: Below::default(),
+            below: Below::new(after.names, MAX_NAMES_OF_COOKIE),
             last: None,
         }
     }
@@ -176,6 +177,7 @@ impl Refresh {
             give(changes, events);
             if all {
                 events.extend(self.last.take().into_iter().flatten().map(Ok));
+                events.push(Ok(SyncEvent::End(self.position())));
             }
             return Ok(all);
         }
@@ -226,7 +228,7 @@ impl Refresh {
                     StateKind::Present => self.present(&[state.id], events),
                     StateKind::Deleted => self.gone(vec![state.id], events).await?,
                     StateKind::Changed => {
-                        self.below.look(self.pool.config(), &message)?;
+                        self.below.look(&self.pool, &self.subject, &message).await?;
                         match self.subject.make(&self.pool, &message).await? {
                             Changed::Object(object) => {
                                 self.subject.check(&object, state.id)?;
@@ -262,7 +264,9 @@ impl Refresh {
     }
 
     fn present(&mut self, ids: &[EntryId], events: &mut Vec<Result<SyncEvent>>) {
-        events.push(Ok(SyncEvent::Present(self.presence.say(&self.subject, ids))));
+        let called = self.presence.say(&self.subject, ids);
+        self.below.names_mut().meet(&called);
+        events.push(Ok(SyncEvent::Present(called)));
     }
 
     async fn gone(&mut self, ids: Vec<EntryId>, events: &mut Vec<Result<SyncEvent>>) -> Result<()> {
@@ -277,7 +281,7 @@ impl Refresh {
         }
     }
 
-    /// What comes last.
+    /// What comes last, but for the position.
     async fn end(&mut self, message: &Message) -> Result<Vec<SyncEvent>> {
         let server = self.pool.config().server();
         let outcome = message.outcome().map_err(|_| not_ldap(&server))?;
@@ -291,9 +295,16 @@ impl Refresh {
         }
         self.keep(done.cookie);
         let left = self.presence.end(&self.pool, &self.subject, done.refresh_deletes, self.new_cookie).await?;
-        let mut last: Vec<_> = left.map(SyncEvent::Present).into_iter().collect();
-        last.push(SyncEvent::End(self.subject.token(&Position::Cookie(self.cookie.clone()))));
-        Ok(last)
+        if left.is_some() {
+            self.below.names_mut().forget_unmet();
+        }
+        Ok(left.map(SyncEvent::Present).into_iter().collect())
+    }
+
+    /// The position after everything.
+    fn position(&self) -> Token {
+        let position = CookiePosition { cookie: self.cookie.clone(), names: self.below.names().remembered() };
+        self.subject.token(&Position::Cookie(position))
     }
 }
 
@@ -352,8 +363,16 @@ pub(crate) async fn offer(pool: &Arc<Pool>, root: &RootDse, form: Form) -> Resul
     Ok(Offer::Given)
 }
 
-/// The position of this moment.
-pub(crate) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<Vec<u8>> {
+/// The position of this moment, and what entries are called at it. It takes looking twice: who is renamed in between may be called either.
+pub(crate) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<CookiePosition> {
+    let mut names = Names::read(pool, subject, MAX_NAMES_OF_COOKIE).await?;
+    let cookie = current_cookie(pool, subject).await?;
+    names.keep_same(&Names::read(pool, subject, MAX_NAMES_OF_COOKIE).await?);
+    Ok(CookiePosition { cookie, names: names.remembered() })
+}
+
+/// The position of this moment by itself.
+pub(crate) async fn current_cookie(pool: &Arc<Pool>, subject: &Subject) -> Result<Vec<u8>> {
     let everything = Search { attributes: vec!["1.1".to_owned()], ..subject.following(pool.config(), &[]) };
     // On OpenLDAP the position is the server's, whatever is asked for; so ask for nothing.
     if subject.directory().root.is_openldap() {

@@ -9,11 +9,11 @@ use std::collections::HashSet;
 use std::mem;
 use std::sync::Arc;
 
-use tidelock_connector_api::{Change, ChangeKind, Completeness, Error, ErrorKind, Result, SyncEvent};
+use tidelock_connector_api::{Completeness, Error, ErrorKind, Result, SyncEvent};
 
 use super::Position;
 use super::below::{Below, SUBORDINATES};
-use super::names::Names;
+use super::names::{MAX_NAMES, Names, Remembered};
 use super::subject::{Changed, Subject, full, nothing_left};
 use super::token::{TimePosition, digest};
 use crate::ber::Malformed;
@@ -43,7 +43,6 @@ pub(super) struct Scan {
     latest: i64,
     clock: Clock,
     below: Below,
-    names: Names,
     /// Whether anything is left.
     left: bool,
     stage: Stage,
@@ -83,7 +82,7 @@ impl Scan {
     pub(super) fn new(pool: Arc<Pool>, subject: Subject, after: TimePosition) -> Self {
         let seen = after.seen.iter().copied().collect();
         let latest = after.latest;
-        let names = Names::new(after.names.clone());
+        let below = Below::new(Arc::clone(&after.names), MAX_NAMES);
         Self {
             pool,
             subject,
@@ -92,8 +91,7 @@ impl Scan {
             recent: Vec::new(),
             latest,
             clock: Clock::default(),
-            below: Below::default(),
-            names,
+            below,
             left: false,
             stage: Stage::Begin,
         }
@@ -131,14 +129,10 @@ impl Scan {
             Stage::Below => {
                 let mut changes = Vec::new();
                 let all = self.below.fill(&self.pool, &mut self.subject, &mut changes).await?;
-                for change in changes.iter().flatten() {
-                    self.told(change);
-                }
                 events.extend(changes.into_iter().map(|change| change.map(|change| SyncEvent::Change(change, None))));
                 match all {
                     false => self.stage = Stage::Below,
                     true => {
-                        self.names.settle(&self.pool, &self.subject).await?;
                         let age = now().saturating_sub(self.after.compared);
                         // A clock that was set back must not keep us from it.
                         if age >= 0 && u128::from(age.unsigned_abs()) < config.comparison_interval.as_millis() {
@@ -170,7 +164,7 @@ impl Scan {
                         if !self.left && !config.allow_empty {
                             return Err(nothing_left());
                         }
-                        self.names.forget_missing(&self.pool, &self.subject).await?;
+                        self.below.names_mut().forget_missing(&self.pool, &self.subject).await?;
                         self.end(now(), events);
                         Ok(true)
                     }
@@ -190,15 +184,9 @@ impl Scan {
         if self.seen.contains(&digest) {
             return Ok(());
         }
-        if self.names.look(&self.pool, &self.subject, message)? {
-            self.below.look(self.pool.config(), message)?;
-        }
+        self.below.look(&self.pool, &self.subject, message).await?;
         match self.subject.make(&self.pool, message).await? {
-            Changed::Object(object) => {
-                let change = full(object);
-                self.told(&change);
-                events.push(Ok(SyncEvent::Change(change, None)));
-            }
+            Changed::Object(object) => events.push(Ok(SyncEvent::Change(full(object), None))),
             Changed::Failed(error) => events.push(Err(error)),
             Changed::Left => {
                 let identifier = self.subject.identifier(self.pool.config(), message)?;
@@ -209,16 +197,10 @@ impl Scan {
         Ok(())
     }
 
-    fn told(&mut self, change: &Change) {
-        if let ChangeKind::Full(object) = &change.kind {
-            self.names.told(object.origin.as_deref().unwrap_or_default());
-        }
-    }
-
     fn end(&mut self, compared: i64, events: &mut Vec<Result<SyncEvent>>) {
         self.forget();
         let seen = self.recent.iter().map(|(_, digest)| *digest).collect();
-        let names = self.names.remembered();
+        let names = self.below.names().remembered();
         let position = TimePosition { latest: self.latest, compared, seen, taken: self.clock.ours, names };
         events.push(Ok(SyncEvent::End(self.subject.token(&Position::Time(position)))));
     }
@@ -255,7 +237,7 @@ pub(super) async fn current(pool: &Arc<Pool>, subject: &Subject) -> Result<TimeP
     let [has, count] = SUBORDINATES;
     let attributes = ["modifyTimestamp", &pool.config().identifier, has, count].map(str::to_owned).to_vec();
     let stamps = Search { attributes, ..subject.following(pool.config(), &[]) };
-    let (mut highest, mut names) = (0, Names::default());
+    let (mut highest, mut names) = (0, Names::new(Remembered::default(), MAX_NAMES));
     let mut walk = Walk::new(Arc::clone(pool), root, stamps);
     loop {
         let (messages, verdict) = walk.batch().await?;

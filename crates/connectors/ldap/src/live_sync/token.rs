@@ -4,6 +4,7 @@
 //! its own ranges from everything once more to nothing at all.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use tidelock_connector_api::{Error, ErrorKind, Token};
 
@@ -12,10 +13,19 @@ use super::names::Remembered;
 /// A position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Position {
-    /// A cookie of content synchronization (RFC 4533), which only the server understands.
-    Cookie(Vec<u8>),
+    /// A cookie of content synchronization (RFC 4533).
+    Cookie(CookiePosition),
     /// A moment by the server's clock.
     Time(TimePosition),
+}
+
+/// How far changes were told by content synchronization.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CookiePosition {
+    /// What only the server understands.
+    pub(crate) cookie: Vec<u8>,
+    /// What entries are called that have others below them.
+    pub(crate) names: Remembered,
 }
 
 /// How far changes were read by time stamps.
@@ -40,21 +50,19 @@ pub(super) fn make(subject: u64, position: &Position) -> Token {
     let mut text = format!("{MARK}:{subject:016x}:");
     // Writing to a string cannot fail.
     match position {
-        Position::Cookie(cookie) => {
+        Position::Cookie(CookiePosition { cookie, names }) => {
             text.push_str("cookie:");
-            for byte in cookie {
-                let _ = write!(text, "{byte:02x}");
-            }
+            write_hex(cookie, &mut text);
+            text.push(':');
+            write_names(names, &mut text);
         }
         Position::Time(time) => {
             let _ = write!(text, "time:{}:{}:", time.latest, time.compared);
             for digest in &time.seen {
-                let _ = write!(text, "{digest:016x}");
+                write_hex(&digest.to_be_bytes(), &mut text);
             }
             let _ = write!(text, ":{}:", time.taken);
-            for (identifier, name) in &time.names {
-                let _ = write!(text, "{identifier:08x}{name:016x}");
-            }
+            write_names(&time.names, &mut text);
         }
     }
     let checksum = digest(text.as_bytes());
@@ -87,7 +95,10 @@ pub(super) fn read(token: &Token, subject: impl FnOnce(&Position) -> u64) -> Res
 
 fn position<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Position> {
     match parts.next()? {
-        "cookie" => Some(Position::Cookie(bytes(parts.next()?)?)),
+        "cookie" => Some(Position::Cookie(CookiePosition {
+            cookie: bytes(parts.next()?)?,
+            names: names(parts.next().unwrap_or_default())?,
+        })),
         "time" => Some(Position::Time(TimePosition {
             latest: parts.next()?.parse().ok()?,
             compared: parts.next()?.parse().ok()?,
@@ -96,16 +107,33 @@ fn position<'a>(parts: &mut impl Iterator<Item = &'a str>) -> Option<Position> {
                 .map(|chunk| chunk.try_into().ok().map(u64::from_be_bytes))
                 .collect::<Option<_>>()?,
             taken: parts.next()?.parse().ok()?,
-            // Tokens of earlier versions remember none.
-            names: bytes(parts.next().unwrap_or_default())?.chunks(12).map(remembered).collect::<Option<_>>()?,
+            names: names(parts.next().unwrap_or_default())?,
         })),
         _ => None,
     }
 }
 
-fn remembered(bytes: &[u8]) -> Option<(u32, u64)> {
-    let (identifier, name) = bytes.split_at_checked(4)?;
-    Some((u32::from_be_bytes(identifier.try_into().ok()?), u64::from_be_bytes(name.try_into().ok()?)))
+/// Tokens of earlier versions have no names.
+fn names(hex: &str) -> Option<Remembered> {
+    let remembered = |bytes: &[u8]| {
+        let (identifier, name) = bytes.split_at_checked(8)?;
+        Some((u64::from_be_bytes(identifier.try_into().ok()?), u64::from_be_bytes(name.try_into().ok()?)))
+    };
+    bytes(hex)?.chunks(16).map(remembered).collect::<Option<_>>().map(Arc::new)
+}
+
+fn write_names(names: &Remembered, text: &mut String) {
+    for (identifier, name) in &**names {
+        write_hex(&identifier.to_be_bytes(), text);
+        write_hex(&name.to_be_bytes(), text);
+    }
+}
+
+/// There may be a token for each of many changes.
+fn write_hex(bytes: &[u8], text: &mut String) {
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value & 15)]);
+    text.reserve(2 * bytes.len());
+    bytes.iter().for_each(|byte| text.extend([digit(byte >> 4), digit(*byte)]));
 }
 
 pub(crate) fn expired(why: &str) -> Error {
@@ -131,10 +159,10 @@ mod tests {
     use super::*;
 
     fn positions() -> impl Strategy<Value = Position> {
-        let names = proptest::collection::btree_map(any::<u32>(), any::<u64>(), 0..4);
-        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4), any::<i64>(), names);
+        let names = || proptest::collection::btree_map(any::<u64>(), any::<u64>(), 0..4).prop_map(Arc::new);
+        let time = (any::<i64>(), any::<i64>(), proptest::collection::vec(any::<u64>(), 0..4), any::<i64>(), names());
         prop_oneof![
-            any::<Vec<u8>>().prop_map(Position::Cookie),
+            (any::<Vec<u8>>(), names()).prop_map(|(cookie, names)| Position::Cookie(CookiePosition { cookie, names })),
             time.prop_map(|(latest, compared, seen, taken, names)| {
                 Position::Time(TimePosition { latest, compared, seen, taken, names })
             }),
@@ -164,6 +192,10 @@ mod tests {
             let token = Token::new(format!("{text}:{:016x}", digest(text.as_bytes())).into_bytes());
             let expected = TimePosition { latest, compared, taken, ..TimePosition::default() };
             prop_assert_eq!(read(&token, |_| 7).unwrap(), Position::Time(expected));
+            let text = format!("{MARK}:{:016x}:cookie:0102", 7);
+            let token = Token::new(format!("{text}:{:016x}", digest(text.as_bytes())).into_bytes());
+            let expected = CookiePosition { cookie: vec![1, 2], ..CookiePosition::default() };
+            prop_assert_eq!(read(&token, |_| 7).unwrap(), Position::Cookie(expected));
         }
 
         #[test]
