@@ -81,6 +81,7 @@ impl Broker {
                     let config = stream::Config {
                         name: queue.to_owned(),
                         subjects: vec![queue.to_owned()],
+                        // What is acknowledged goes, as from any queue.
                         retention: stream::RetentionPolicy::WorkQueue,
                         ..Default::default()
                     };
